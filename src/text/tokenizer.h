@@ -1,0 +1,64 @@
+#pragma once
+// Text <-> token ids, exactly as a model's makers meant it. Byte-level BPE now; other families implement the same
+// interface. A tokenizer is immutable after construction and may be used from many threads.
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace megalith {
+
+using TokenId = int32_t;
+
+/// What a token is, with the values of GGUF's `tokenizer.ggml.token_type`.
+enum class TokenType : int32_t { kNormal = 1, kUnknown = 2, kControl = 3, kUserDefined = 4, kUnused = 5, kByte = 6 };
+
+/// The raw tables of a tokenizer as a model file holds them; a file's reader fills it, make_tokenizer validates it.
+struct Vocabulary {
+  std::string source;                    // file name for error messages
+  std::string model;                     // algorithm: "gpt2" (byte-level BPE), later "llama", "t5", "bert"
+  std::string pre;                       // pre-tokenizer: "smollm", "qwen2", "llama-bpe", ...
+  std::vector<std::string> tokens;       // [n_vocab], as stored in the file (byte-level BPE: in the byte-to-unicode alphabet)
+  std::vector<TokenType> types;          // [n_vocab], or empty: all normal
+  std::vector<float> scores;             // [n_vocab], or empty
+  std::vector<std::string> merges;       // "left right", in rank order
+  std::optional<TokenId> bos, eos, eot, unk, pad;
+  std::vector<TokenId> end_of_generation;  // further tokens that end an answer
+  bool add_bos = false, add_eos = false;
+  bool add_space_prefix = false;
+};
+
+struct EncodeOptions {
+  bool add_special = false;    // add BOS / EOS as the model would
+  bool parse_special = false;  // read the text of special tokens as those tokens
+};
+
+class Tokenizer {
+ public:
+  virtual ~Tokenizer() = default;
+  /// Token ids of a byte string. Invalid UTF-8 never throws: it is tokenised bytewise, as the reference does with the
+  /// replacement rule stated in docs/text.md.
+  virtual std::vector<TokenId> encode(std::string_view text, EncodeOptions options) const = 0;
+  /// The bytes a token stands for; may be a part of a UTF-8 character. Control tokens give their text only when
+  /// `with_special`. Throws kUsage for an id outside [0, size()).
+  enum class Special { kOmit, kRender };
+  virtual std::string_view bytes(TokenId token, Special special) const = 0;
+  virtual std::string decode(std::span<const TokenId> tokens, Special special) const;
+  virtual int32_t size() const = 0;
+  virtual TokenType type(TokenId token) const = 0;
+  /// The token whose stored text is exactly this (special tokens included), if there is one.
+  virtual std::optional<TokenId> find(std::string_view text) const = 0;
+  virtual const Vocabulary& vocabulary() const = 0;
+  /// True for EOS, EOT and every other token that ends an answer.
+  virtual bool ends_generation(TokenId token) const = 0;
+};
+
+/// Builds the tokenizer that `vocabulary.model` and `.pre` name. Throws kInvalidModel with the field's name for an
+/// unknown algorithm or pre-tokenizer (listing the known ones), a merge that names missing tokens, ids out of range,
+/// duplicated tokens, or tables of different lengths.
+std::unique_ptr<Tokenizer> make_tokenizer(Vocabulary vocabulary);
+
+}  // namespace megalith
