@@ -1,0 +1,21 @@
+#pragma once
+// Our own exp, tanh, sin and cos: libm's differ by CPU and version, these give the same bits everywhere. Each is a fixed
+// sequence of IEEE operations with written-out fused multiply-adds, so vector versions can follow it lane by lane.
+
+namespace megalith {
+
+/// e^x, within 2 units in the last place; 0 below -87.3, +inf above 88.7, NaN for NaN.
+float exp_float(float x);
+/// tanh(x), built on exp_float.
+float tanh_float(float x);
+/// x / (1 + e^-x), built on exp_float.
+float silu_float(float x);
+/// 0.5 x (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))).
+float gelu_tanh_float(float x);
+/// sin and cos of an angle in radians, |angle| < 2^31, computed in double and rounded once.
+struct SinCos {
+  float sin, cos;
+};
+SinCos sin_cos(float angle);
+
+}  // namespace megalith

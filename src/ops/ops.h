@@ -1,0 +1,173 @@
+#pragma once
+// The semantic operations that models are written in. A model's forward pass reads like its paper: no pointers, no
+// strides, no backend. Tensors and weights are opaque handles that belong to one device; a backend computes at once
+// (CPU) or queues (others). Every op has a scalar reference (reference.h), the oracle of all backends.
+//
+// Contract P3 (DESIGN.md section 5): the value of a row depends only on that row's sequence, never on its neighbours in
+// the batch, the chunking of its prompt or the number of threads.
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/cost_meter.h"
+#include "files/checkpoint.h"
+
+namespace megalith {
+
+using PageId = int32_t;
+using SlotId = int32_t;
+
+/// Positions per KV page; page i of a sequence holds positions [64 i, 64 i + 64). Also the size of an attention chunk.
+inline constexpr int kPageTokens = 64;
+/// Chunks of one span are merged first, then spans, both left to right: a fixed tree over absolute positions.
+inline constexpr int kSpanTokens = 1024;
+
+/// A float32 value of the current step, [rows, columns]; valid until the step ends.
+struct Tensor {
+  int64_t rows = 0;
+  int64_t columns = 0;
+  int32_t id = -1;
+};
+
+/// An adopted weight [rows (out), columns (in)]; lives as long as its Ops. An absent weight has id -1.
+struct Weight {
+  int64_t rows = 0;
+  int64_t columns = 0;
+  int32_t id = -1;
+  explicit operator bool() const { return id >= 0; }
+};
+
+/// The state that one attention layer keeps for each token.
+struct PagedKv {
+  int32_t kv_heads = 0;
+  int32_t key_width = 0;    // floats of one head's key
+  int32_t value_width = 0;  // floats of one head's value
+};
+
+enum class KvType { kF16 };
+
+/// What all layers together keep; layer i of the model is entry i.
+struct StateLayout {
+  std::vector<PagedKv> layers;
+  KvType kv_type = KvType::kF16;
+  uint64_t page_bytes() const;  // of all layers
+};
+
+/// Consecutive tokens of one sequence in a batch.
+struct SequenceSlice {
+  int32_t first_row = 0;       // of the batch's tokens
+  int32_t n_tokens = 0;        // >= 1
+  int32_t first_position = 0;  // of the first of them in its sequence
+  std::vector<PageId> pages;   // logical page order; covers positions [0, first_position + n_tokens)
+};
+
+/// The work of one step.
+struct Batch {
+  std::vector<int32_t> tokens;             // [n_tokens]
+  std::vector<int32_t> positions;           // [n_tokens]
+  std::vector<SequenceSlice> sequences;     // disjoint, covering all rows in order
+  std::vector<int32_t> output_rows;         // rows whose logits are wanted, ascending
+};
+
+/// One weight of a linear op, with its optional bias [1, out].
+struct Linear {
+  Weight weight;
+  Weight bias;
+};
+
+enum class Activation { kSilu, kGeluTanh };
+
+struct GatedMlp {
+  Weight gate;  // [intermediate, hidden]
+  Weight up;    // [intermediate, hidden]
+  Weight down;  // [hidden, intermediate]
+  Activation activation = Activation::kSilu;
+};
+
+enum class RopeStyle {
+  kHalves,       // pairs (i, i + rotary/2): Hugging Face, NEOX
+  kInterleaved,  // pairs (2i, 2i + 1): GGUF files of the Llama family, whose Q and K rows are permuted so
+};
+
+/// Rotary embedding. Every scaling in use (linear, Llama 3, YaRN, longrope) is a choice of frequencies and magnitude.
+struct Rope {
+  RopeStyle style = RopeStyle::kHalves;
+  int32_t head_width = 0;
+  std::vector<float> inverse_frequencies;  // [rotary width / 2]; dimensions past the rotary width pass through
+  float magnitude = 1.0F;                  // multiplies sin and cos (YaRN's attention factor)
+};
+
+struct Attention {
+  int32_t layer = 0;   // whose KV to append to and read
+  int32_t heads = 0;   // query heads; a multiple of the layer's kv heads
+  float scale = 0.0F;  // of q . k
+};
+
+class Ops {
+ public:
+  virtual ~Ops() = default;
+
+  // ---- Weights, while loading -------------------------------------------------------------------------------------
+  /// Adopts a weight where it lies if the backend can, by upload or repacking where it must. The checkpoint must
+  /// outlive the Ops. Throws kDoesNotFit or kInvalidModel.
+  virtual Weight adopt(const NamedWeight& weight) = 0;
+
+  // ---- State ------------------------------------------------------------------------------------------------------
+  /// Makes room for `n_pages` KV pages of this layout, reserved in the ledger first (kDoesNotFit). Once per Ops.
+  virtual void allocate_state(const StateLayout& layout, int64_t n_pages) = 0;
+  /// Zeroes a page before it is given to a sequence, so that nothing of an earlier one can reach it.
+  virtual void clear_page(PageId page) = 0;
+  virtual void copy_page(PageId from, PageId to) = 0;
+  /// Page contents as bytes that only the same backend, layout and numerics version can read back.
+  virtual void save_page(PageId page, std::span<std::byte> out) const = 0;
+  virtual void restore_page(PageId page, std::span<const std::byte> in) = 0;
+
+  // ---- A step -----------------------------------------------------------------------------------------------------
+  /// Starts a step; its tensors live until the next begin_step. `meter` may be null.
+  virtual void begin_step(const Batch& batch, CostMeter* meter) = 0;
+  /// Waits for the step and throws kRuntime naming the first op and weight that met a non-finite activation, if any.
+  virtual void end_step() = 0;
+
+  /// Rows of `table` for the batch's tokens: [n_tokens, table.columns]. Token ids are checked by the engine.
+  virtual Tensor embed(Weight table) = 0;
+  /// x / sqrt(mean(x^2) + eps) * gain over groups of gain.columns (the whole row, or each head of it).
+  virtual Tensor rms_norm(Tensor x, Weight gain, float epsilon) = 0;
+  /// y[i] = x W[i]^T + b[i] for several weights on one input (quantised once).
+  virtual std::vector<Tensor> linear(Tensor x, std::span<const Linear> weights) = 0;
+  /// down(activation(gate(x)) * up(x)).
+  virtual Tensor gated_mlp(Tensor x, const GatedMlp& mlp) = 0;
+  /// Rotates each head of x by its token's position. Consumes x.
+  virtual Tensor rope(Tensor x, const Rope& rope) = 0;
+  /// Appends k and v [n_tokens, kv_heads * width] to the layer's KV, then causal softmax(q k^T * scale) v over each
+  /// sequence, everything read back at cache precision: [n_tokens, heads * value_width].
+  virtual Tensor attention(Tensor q, Tensor k, Tensor v, const Attention& attention) = 0;
+  /// a + b. Consumes a.
+  virtual Tensor add(Tensor a, Tensor b) = 0;
+  virtual Tensor gather_rows(Tensor x, std::span<const int32_t> rows) = 0;
+  /// Scores of the vocabulary, [x.rows, head.rows].
+  virtual Tensor logits(Tensor x, Weight head) = 0;
+
+  /// The values of a tensor, row-major; waits for them. Valid until the next begin_step.
+  virtual std::span<const float> read(Tensor x) = 0;
+
+  // ---- What it is -------------------------------------------------------------------------------------------------
+  struct Properties {
+    std::string backend;          // "cpu"
+    std::string instruction_set;  // "avx512", ...
+    int threads = 1;
+    bool batch_invariant = true;  // P3 holds
+  };
+  virtual Properties properties() const = 0;
+
+  Tensor linear_one(Tensor x, Weight weight, Weight bias = {}) {
+    const Linear one{weight, bias};
+    return linear(x, std::span(&one, 1)).front();
+  }
+};
+
+}  // namespace megalith
