@@ -46,6 +46,7 @@ struct FormatInfo {
   ContiguousAxis axis;
   int block_weights;  // weights of one block along the contiguous axis; columns must be a multiple
   int block_bytes;    // of plane 0
+  bool has_offset;    // whether the offset term of the matmul contract exists at all (docs/numerics.md)
   /// Quantised formats: the terms of group `group` (columns [32 group, 32 group + 32)) of a row. Null for float formats.
   GroupTerms (*terms)(const WeightView& weight, int64_t row, int64_t group);
   /// out[i] = weight(row, begin + i) for i < count. Quantised formats: begin and count are multiples of 32.
