@@ -1,5 +1,6 @@
 #pragma once
 // The one place where environment variables are read.
+#include <functional>
 #include <optional>
 #include <string>
 
@@ -11,13 +12,15 @@ struct Environment {
   std::optional<int> context_tokens;           // MEGALITH_CTX, else LLAMA_ARG_CTX_SIZE, OLLAMA_CONTEXT_LENGTH
   std::string cache_dir;                       // MEGALITH_CACHE, else $XDG_CACHE_HOME/megalith, else ~/.cache/megalith
   std::string hugging_face_cache;              // HF_HUB_CACHE, else $HF_HOME/hub, else ~/.cache/huggingface/hub
-  std::string ollama_models;                   // OLLAMA_MODELS, else ~/.ollama/models
-  std::string lm_studio_models;                // ~/.lmstudio/models
-  bool offline = false;                        // HF_HUB_OFFLINE
-  bool no_color = false;                       // NO_COLOR set and not empty
+  std::string ollama_models;  // OLLAMA_MODELS, else ~/.ollama/models, or the Linux service's folder if only that exists
+  std::string lm_studio_models;  // ~/.lmstudio/models
+  bool offline = false;          // HF_HUB_OFFLINE
+  bool no_color = false;         // NO_COLOR set and not empty
 };
 
-/// Throws kUsage naming the variable if a number does not parse.
+/// Empty variables count as not set. Throws kUsage naming the variable if a number does not parse.
 Environment read_environment();
+/// The same from any source of variables (null: not set); for tests.
+Environment read_environment(const std::function<const char*(const char* name)>& variable);
 
 }  // namespace megalith
