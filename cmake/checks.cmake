@@ -1,0 +1,11 @@
+# Tests of the tree itself, written in python; each prints what it found and where.
+function(megalith_check name)
+  add_test(NAME checks/${name} COMMAND ${ARGN} WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
+  set_tests_properties(checks/${name} PROPERTIES TIMEOUT 120)
+endfunction()
+
+megalith_check(rooms scripts/check_rooms)
+megalith_check(portable scripts/check_portable)
+foreach(script check_rooms check_portable fetch_model install_packages)
+  megalith_check(${script} python3 -B tests/scripts/test_${script}.py)
+endforeach()
