@@ -1,0 +1,59 @@
+#pragma once
+// Q5_0: 32 weights in 22 bytes, scale * (code - 16).
+#include "formats/block_codec.h"
+
+namespace megalith::q5_0 {
+
+inline constexpr int kBlockWeights = 32;
+
+struct Block {
+  uint16_t scale;  // half
+  std::array<uint8_t, 4> fifth_bits;
+  std::array<uint8_t, 16> nibbles;  // weights 0-15 low, 16-31 high
+};
+static_assert(sizeof(Block) == 22);
+
+inline GroupTerms terms(const WeightView& weight, int64_t row, int64_t group) {
+  const auto block = block_codec::load_block<Block>(weight, row, group, kBlockWeights);
+  GroupTerms terms;
+  for (int i = 0; i < kBlockWeights; ++i) {
+    terms.codes[static_cast<size_t>(i)] = static_cast<int16_t>(
+        (block_codec::split_nibble(block.nibbles, i) | (block_codec::fifth_bit(block.fifth_bits, i) << 4)) - 16);
+  }
+  terms.scales.fill(half_to_float(block.scale));
+  terms.offset = 0.0f;
+  return terms;
+}
+
+inline void encode(std::span<const float> weights, std::span<std::byte> out) {
+  for (size_t b = 0; b * kBlockWeights < weights.size(); ++b) {
+    const auto values = weights.subspan(b * kBlockWeights, kBlockWeights);
+    Block block{};
+    block.scale = float_to_half(block_codec::extreme_of(values) / -16.0f);  // the extreme gets code -16
+    const float step = half_to_float(block.scale);
+    for (int i = 0; i < kBlockWeights; ++i) {
+      const int code = block_codec::nearest_code(values[static_cast<size_t>(i)], step, -16, 15) + 16;
+      block_codec::set_split_nibble(block.nibbles, i, code);
+      block_codec::set_fifth_bit(block.fifth_bits, i, code);
+    }
+    block_codec::store_block(block, out, b);
+  }
+}
+
+inline constexpr FormatInfo kInfo = {
+    .format = Format::kQ5_0,
+    .name = "Q5_0",
+    .gguf_type = 6,
+    .safetensors_type = "",
+    .planes = 1,
+    .axis = ContiguousAxis::kK,
+    .block_weights = kBlockWeights,
+    .block_bytes = sizeof(Block),
+    .has_offset = false,
+    .has_two_scales = false,
+    .terms = terms,
+    .decode = block_codec::decode_quantised,
+    .encode = encode,
+};
+
+}  // namespace megalith::q5_0
