@@ -1,7 +1,7 @@
-# Tests of the tree itself, written in python; each prints what it found and where.
+# Tests of the tree itself (label tree), written in python; each prints what it found and where.
 function(megalith_check name)
   add_test(NAME checks/${name} COMMAND ${ARGN} WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
-  set_tests_properties(checks/${name} PROPERTIES TIMEOUT 120)
+  set_tests_properties(checks/${name} PROPERTIES TIMEOUT 120 LABELS tree)
 endfunction()
 
 megalith_check(rooms scripts/check_rooms)
