@@ -13,11 +13,24 @@ void accumulate(Cost& sum, const Cost& cost) {
 }  // namespace
 
 void CostMeter::add(std::string_view op, const Cost& cost, double seconds) {
-  auto line = std::find_if(lines_.begin(), lines_.end(), [&](const Line& l) { return l.op == op; });
-  if (line == lines_.end()) line = lines_.insert(lines_.end(), Line{op, 0, {}, 0});
-  ++line->calls;
-  accumulate(line->cost, cost);
-  line->seconds += seconds;
+  Line& line = line_of(op);
+  ++line.calls;
+  accumulate(line.cost, cost);
+  line.seconds += seconds;
+}
+
+void CostMeter::add(const CostMeter& other) {
+  for (const Line& added : other.lines_) {
+    Line& line = line_of(added.op);
+    line.calls += added.calls;
+    accumulate(line.cost, added.cost);
+    line.seconds += added.seconds;
+  }
+}
+
+CostMeter::Line& CostMeter::line_of(std::string_view op) {
+  const auto line = std::find_if(lines_.begin(), lines_.end(), [&](const Line& l) { return l.op == op; });
+  return line != lines_.end() ? *line : lines_.emplace_back(Line{op, 0, {}, 0});
 }
 
 Cost CostMeter::total() const {

@@ -1,5 +1,6 @@
 #pragma once
-// What a step costs: bytes moved and multiply-adds done, per op. Feeds `bench --profile`, the scheduler and the planner.
+// What a step costs: bytes moved and multiply-adds done, per op. Feeds `bench --profile`, the scheduler and the
+// planner.
 #include <chrono>
 #include <cstdint>
 #include <string_view>
@@ -9,9 +10,9 @@ namespace megalith {
 
 /// Work of one op, independent of how it is done.
 struct Cost {
-  uint64_t weight_bytes = 0;      // read from the model file's mapping
-  uint64_t state_bytes = 0;       // KV or recurrent state, read and written
-  uint64_t multiply_adds = 0;     // of the matmul-like part
+  uint64_t weight_bytes = 0;   // read from the model file's mapping
+  uint64_t state_bytes = 0;    // KV or recurrent state, read and written
+  uint64_t multiply_adds = 0;  // of the matmul-like part
 };
 
 class CostMeter {
@@ -23,12 +24,14 @@ class CostMeter {
     double seconds = 0;
   };
   void add(std::string_view op, const Cost& cost, double seconds);
+  void add(const CostMeter& other);
   const std::vector<Line>& lines() const { return lines_; }
   Cost total() const;
   double total_seconds() const;
   void clear() { lines_.clear(); }
 
  private:
+  Line& line_of(std::string_view op);
   std::vector<Line> lines_;
 };
 

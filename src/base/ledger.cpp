@@ -76,7 +76,8 @@ void Ledger::release(size_t line, uint64_t bytes) noexcept {
 std::vector<Ledger::Line> Ledger::report() const {
   std::lock_guard lock(mutex_);
   std::vector<Line> lines;
-  std::copy_if(lines_.begin(), lines_.end(), std::back_inserter(lines), [](const Line& line) { return line.bytes > 0; });
+  std::copy_if(lines_.begin(), lines_.end(), std::back_inserter(lines),
+               [](const Line& line) { return line.bytes > 0; });
   return lines;
 }
 

@@ -24,6 +24,7 @@ struct NamedWeight {
   WeightView view;             // rows = product of all but the last dimension, columns = the last
 };
 
+/// Integers of any width are int64_t; uint64_t only where the value does not fit that.
 using MetadataValue = std::variant<bool, int64_t, uint64_t, double, std::string_view, std::vector<bool>,
                                    std::vector<int64_t>, std::vector<double>, std::vector<std::string_view>>;
 
@@ -67,6 +68,8 @@ class Metadata {
 class Checkpoint {
  public:
   Checkpoint(std::vector<std::shared_ptr<const MappedFile>> files, Metadata metadata, std::vector<NamedWeight> weights);
+  Checkpoint(const Checkpoint&) = delete;  // the index points into weights_
+  Checkpoint& operator=(const Checkpoint&) = delete;
 
   /// File of the first shard, for messages.
   const std::string& path() const { return files_.front()->path(); }
@@ -90,7 +93,7 @@ class Checkpoint {
 };
 
 /// Opens a checkpoint by its path: a .gguf file (any shard of a split opens all of them).
-/// Throws kModelNotFound, or kInvalidModel with file, field and cause.
+/// Throws kModelNotFound (missing shards are named all at once), or kInvalidModel with file, field and cause.
 std::shared_ptr<const Checkpoint> open_checkpoint(const std::string& path);
 
 }  // namespace megalith

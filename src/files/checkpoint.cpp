@@ -1,0 +1,73 @@
+#include "files/checkpoint.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "base/error.h"
+#include "base/utf8.h"
+
+namespace megalith {
+
+namespace {
+std::string describe(std::span<const int64_t> shape) {
+  std::string text;
+  for (const int64_t dimension : shape) text += fmt::format("{}{}", text.empty() ? "" : ", ", dimension);
+  return "[" + text + "]";
+}
+}  // namespace
+
+Checkpoint::Checkpoint(std::vector<std::shared_ptr<const MappedFile>> files, Metadata metadata,
+                       std::vector<NamedWeight> weights)
+    : files_(std::move(files)), metadata_(std::move(metadata)), weights_(std::move(weights)) {
+  index_.reserve(weights_.size());
+  for (size_t i = 0; i < weights_.size(); ++i) {
+    if (!index_.emplace(weights_[i].name, i).second) {
+      throw Error(ErrorKind::kInvalidModel,
+                  fmt::format("{}: tensor {} appears twice", path(), quoted(weights_[i].name)));
+    }
+  }
+}
+
+const NamedWeight* Checkpoint::find(std::string_view name) const {
+  const auto found = index_.find(name);
+  return found == index_.end() ? nullptr : &weights_[found->second];
+}
+
+const NamedWeight& Checkpoint::require(std::string_view name, std::span<const int64_t> shape) const {
+  const NamedWeight* weight = find(name);
+  if (weight == nullptr) {
+    throw Error(ErrorKind::kInvalidModel, fmt::format("{}: tensor {} is missing", path(), quoted(name)));
+  }
+  if (!std::equal(shape.begin(), shape.end(), weight->shape.begin(), weight->shape.end())) {
+    throw Error(ErrorKind::kInvalidModel, fmt::format("{}: tensor {} has the shape {}, expected {}", path(),
+                                                      quoted(name), describe(weight->shape), describe(shape)));
+  }
+  return *weight;
+}
+
+uint64_t Checkpoint::weight_bytes() const {
+  uint64_t total = 0;
+  for (const NamedWeight& weight : weights_) total += weight.view.bytes();
+  return total;
+}
+
+uint64_t Checkpoint::file_bytes() const {
+  uint64_t total = 0;
+  for (const auto& file : files_) total += file->bytes().size();
+  return total;
+}
+
+void Checkpoint::check_intact() const {
+  for (const auto& file : files_) {
+    if (file->damaged()) {
+      throw Error(ErrorKind::kRuntime,
+                  fmt::format("{} was truncated, or could not be read, while it was in use; the result is discarded. "
+                              "Restore the file and start again",
+                              file->path()));
+    }
+  }
+}
+
+}  // namespace megalith

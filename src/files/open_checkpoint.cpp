@@ -1,0 +1,100 @@
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <optional>
+#include <utility>
+
+#include "base/error.h"
+#include "base/utf8.h"
+#include "files/checkpoint.h"
+#include "files/gguf.h"
+#include "files/shards.h"
+
+namespace megalith {
+
+namespace {
+
+struct Shard {
+  std::shared_ptr<const MappedFile> file;
+  GgufFile gguf;
+};
+
+Shard open_shard(const std::string& path) {
+  auto file = std::make_shared<const MappedFile>(path);
+  GgufFile gguf = parse_gguf(file->bytes(), path);
+  // Zeros in place of lost pages may have parsed.
+  if (file->damaged()) throw Error(ErrorKind::kInvalidModel, fmt::format("{} was truncated while being read", path));
+  return {std::move(file), std::move(gguf)};
+}
+
+std::shared_ptr<const Checkpoint> as_checkpoint(Shard shard) {
+  return std::make_shared<const Checkpoint>(std::vector{std::move(shard.file)}, std::move(shard.gguf.metadata),
+                                            std::move(shard.gguf.weights));
+}
+
+[[noreturn]] void fail(const std::string& path, const std::string& cause) {
+  throw Error(ErrorKind::kInvalidModel, fmt::format("{}: {}", path, cause));
+}
+
+/// The paths of all shards; `path` is one of them and says that there are `count`.
+std::vector<std::string> shard_paths(const std::string& path, int64_t count) {
+  const std::optional<ShardName> name = parse_shard_name(path);
+  if (!name || name->count != count) {
+    fail(path, fmt::format("is one of {} shards, but is not named ...-00001-of-{:05}.gguf, so the others cannot be "
+                           "found; rename it",
+                           count, count));
+  }
+  std::vector<std::string> paths;
+  std::string missing;
+  for (int number = 1; number <= name->count; ++number) {
+    paths.push_back(name->path_of(number));
+    std::error_code error;
+    if (std::filesystem::exists(paths.back(), error)) continue;
+    missing += (missing.empty() ? "" : ", ") + std::filesystem::path(paths.back()).filename().string();
+  }
+  if (!missing.empty()) {
+    throw Error(ErrorKind::kModelNotFound,
+                fmt::format("{}: of its {} shards these are missing: {}; fetch them into the same folder", path, count,
+                            missing));
+  }
+  return paths;
+}
+
+std::shared_ptr<const Checkpoint> open_split(const std::string& path, int64_t count) {
+  std::vector<std::shared_ptr<const MappedFile>> files;
+  std::vector<NamedWeight> weights;
+  Metadata metadata;
+  int64_t number = 0;
+  for (const std::string& shard_path : shard_paths(path, count)) {
+    Shard shard = open_shard(shard_path);
+    const auto shard_count = shard.gguf.metadata.find_integer("split.count");
+    const auto shard_number = shard.gguf.metadata.find_integer("split.no");
+    if (shard_count != count || shard_number != number) {
+      fail(shard_path, fmt::format("says it is shard {} of {} (keys split.no, split.count), expected shard {} of {}",
+                                   shard_number.value_or(-1) + 1, shard_count.value_or(0), number + 1, count));
+    }
+    if (number == 0) metadata = std::move(shard.gguf.metadata);
+    files.push_back(std::move(shard.file));
+    std::move(shard.gguf.weights.begin(), shard.gguf.weights.end(), std::back_inserter(weights));
+    ++number;
+  }
+  const auto n_tensors = metadata.find_integer("split.tensors.count");
+  if (n_tensors && *n_tensors != static_cast<int64_t>(weights.size())) {
+    fail(path,
+         fmt::format("its shards hold {} tensors, but key split.tensors.count is {}", weights.size(), *n_tensors));
+  }
+  return std::make_shared<const Checkpoint>(std::move(files), std::move(metadata), std::move(weights));
+}
+
+}  // namespace
+
+std::shared_ptr<const Checkpoint> open_checkpoint(const std::string& path) {
+  Shard shard = open_shard(path);
+  const int64_t count = shard.gguf.metadata.find_integer("split.count").value_or(1);
+  if (count < 0 || count > kMaxShards) fail(path, fmt::format("key 'split.count' is {}", count));
+  if (count <= 1) return as_checkpoint(std::move(shard));
+  return open_split(path, count);
+}
+
+}  // namespace megalith
