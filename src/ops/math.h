@@ -1,6 +1,7 @@
 #pragma once
-// Our own exp, tanh, sin and cos: libm's differ by CPU and version, these give the same bits everywhere. Each is a fixed
-// sequence of IEEE operations with written-out fused multiply-adds, so vector versions can follow it lane by lane.
+// Our own exp, tanh, sin and cos: libm's differ by CPU and version, these give the same bits everywhere. Each is a
+// fixed sequence of IEEE operations with written-out fused multiply-adds, so vector versions can follow it lane by
+// lane.
 
 namespace megalith {
 

@@ -12,6 +12,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/cost_meter.h"
@@ -27,11 +28,59 @@ inline constexpr int kPageTokens = 64;
 /// Chunks of one span are merged first, then spans, both left to right: a fixed tree over absolute positions.
 inline constexpr int kSpanTokens = 1024;
 
-/// A float32 value of the current step, [rows, columns]; valid until the step ends.
-struct Tensor {
+/// Keeps the values of tensors; told by their handles when nobody needs one any more, so that a step's memory is that
+/// of the tensors alive at once, not of all it ever made.
+class TensorOwner {
+ public:
+  virtual void retain(int32_t id, uint32_t step) noexcept = 0;
+  /// Handles of earlier steps may still come: their tensors are gone already.
+  virtual void release(int32_t id, uint32_t step) noexcept = 0;
+
+ protected:
+  ~TensorOwner() = default;
+};
+
+/// A float32 value of the current step, [rows, columns]: a handle, copied freely. The value lives as long as a handle
+/// to it, at most until the next begin_step. Handles must not outlive their Ops.
+class Tensor {
+ public:
+  Tensor() = default;
+  /// The first handle of a new tensor: its owner counts it already.
+  Tensor(TensorOwner& owner, int32_t id, uint32_t step, int64_t n_rows, int64_t n_columns)
+      : rows(n_rows), columns(n_columns), owner_(&owner), id_(id), step_(step) {}
+  Tensor(const Tensor& other) noexcept
+      : rows(other.rows), columns(other.columns), owner_(other.owner_), id_(other.id_), step_(other.step_) {
+    if (owner_ != nullptr) owner_->retain(id_, step_);
+  }
+  Tensor(Tensor&& other) noexcept
+      : rows(other.rows),
+        columns(other.columns),
+        owner_(std::exchange(other.owner_, nullptr)),
+        id_(other.id_),
+        step_(other.step_) {}
+  Tensor& operator=(Tensor other) noexcept {
+    std::swap(rows, other.rows);
+    std::swap(columns, other.columns);
+    std::swap(owner_, other.owner_);
+    std::swap(id_, other.id_);
+    std::swap(step_, other.step_);
+    return *this;
+  }
+  ~Tensor() {
+    if (owner_ != nullptr) owner_->release(id_, step_);
+  }
+
   int64_t rows = 0;
   int64_t columns = 0;
-  int32_t id = -1;
+
+  /// For backends.
+  int32_t id() const { return id_; }
+  uint32_t step() const { return step_; }
+
+ private:
+  TensorOwner* owner_ = nullptr;
+  int32_t id_ = -1;
+  uint32_t step_ = 0;
 };
 
 /// An adopted weight [rows (out), columns (in)]; lives as long as its Ops. An absent weight has id -1.
@@ -68,10 +117,10 @@ struct SequenceSlice {
 
 /// The work of one step.
 struct Batch {
-  std::vector<int32_t> tokens;             // [n_tokens]
-  std::vector<int32_t> positions;           // [n_tokens]
-  std::vector<SequenceSlice> sequences;     // disjoint, covering all rows in order
-  std::vector<int32_t> output_rows;         // rows whose logits are wanted, ascending
+  std::vector<int32_t> tokens;           // [n_tokens]
+  std::vector<int32_t> positions;        // [n_tokens]
+  std::vector<SequenceSlice> sequences;  // disjoint, covering all rows in order
+  std::vector<int32_t> output_rows;      // rows whose logits are wanted, ascending
 };
 
 /// One weight of a linear op, with its optional bias [1, out].
@@ -87,6 +136,9 @@ struct GatedMlp {
   Weight up;    // [intermediate, hidden]
   Weight down;  // [hidden, intermediate]
   Activation activation = Activation::kSilu;
+  Weight gate_bias;  // [1, intermediate] or absent, like the next two: what each product's linear adds
+  Weight up_bias;    // [1, intermediate]
+  Weight down_bias;  // [1, hidden]
 };
 
 enum class RopeStyle {
@@ -128,9 +180,10 @@ class Ops {
   virtual void restore_page(PageId page, std::span<const std::byte> in) = 0;
 
   // ---- A step -----------------------------------------------------------------------------------------------------
-  /// Starts a step; its tensors live until the next begin_step. `meter` may be null.
+  /// Starts a step; tensors of the step before are gone. `batch` must live until end_step. `meter` may be null.
   virtual void begin_step(const Batch& batch, CostMeter* meter) = 0;
-  /// Waits for the step and throws kRuntime naming the first op and weight that met a non-finite activation, if any.
+  /// Waits for the step and throws kRuntime naming the first op and weight that met a non-finite value (NaN or
+  /// infinity) where one is an error: an input of a quantised weight, or a logit.
   virtual void end_step() = 0;
 
   /// Rows of `table` for the batch's tokens: [n_tokens, table.columns]. Token ids are checked by the engine.
@@ -141,18 +194,19 @@ class Ops {
   virtual std::vector<Tensor> linear(Tensor x, std::span<const Linear> weights) = 0;
   /// down(activation(gate(x)) * up(x)).
   virtual Tensor gated_mlp(Tensor x, const GatedMlp& mlp) = 0;
-  /// Rotates each head of x by its token's position. Consumes x.
+  /// Rotates each head of x by its token's position, in place: x's other handles see the new values.
   virtual Tensor rope(Tensor x, const Rope& rope) = 0;
   /// Appends k and v [n_tokens, kv_heads * width] to the layer's KV, then causal softmax(q k^T * scale) v over each
   /// sequence, everything read back at cache precision: [n_tokens, heads * value_width].
   virtual Tensor attention(Tensor q, Tensor k, Tensor v, const Attention& attention) = 0;
-  /// a + b. Consumes a.
+  /// a + b, in place: a's other handles see the sum.
   virtual Tensor add(Tensor a, Tensor b) = 0;
   virtual Tensor gather_rows(Tensor x, std::span<const int32_t> rows) = 0;
   /// Scores of the vocabulary, [x.rows, head.rows].
   virtual Tensor logits(Tensor x, Weight head) = 0;
 
-  /// The values of a tensor, row-major; waits for them. Valid until the next begin_step.
+  /// The values of a tensor, row-major; waits for them. Valid as long as a handle to the tensor, at most until the next
+  /// begin_step.
   virtual std::span<const float> read(Tensor x) = 0;
 
   // ---- What it is -------------------------------------------------------------------------------------------------

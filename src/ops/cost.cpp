@@ -1,0 +1,34 @@
+#include "ops/cost.h"
+
+namespace megalith::cost {
+
+Cost linear(uint64_t weight_bytes, int64_t out, int64_t in, int64_t rows) {
+  return {.weight_bytes = weight_bytes,
+          .state_bytes = 0,
+          .multiply_adds = static_cast<uint64_t>(out) * static_cast<uint64_t>(in) * static_cast<uint64_t>(rows)};
+}
+
+Cost embed(uint64_t row_bytes, int64_t tokens) {
+  return {.weight_bytes = row_bytes * static_cast<uint64_t>(tokens), .state_bytes = 0, .multiply_adds = 0};
+}
+
+Cost attention(const PagedKv& layer, int32_t heads, const Batch& batch) {
+  constexpr uint64_t kHalfBytes = 2;
+  const auto widths = static_cast<uint64_t>(layer.key_width + layer.value_width);
+  const uint64_t token_bytes = static_cast<uint64_t>(layer.kv_heads) * widths * kHalfBytes;
+  uint64_t tokens_moved = 0;
+  uint64_t pairs = 0;  // of a query token and a position that it sees
+  for (const SequenceSlice& sequence : batch.sequences) {
+    const auto first = static_cast<uint64_t>(sequence.first_position);
+    const auto count = static_cast<uint64_t>(sequence.n_tokens);
+    tokens_moved += (first + count) + count;  // read, and written before
+    pairs += count * first + count * (count + 1) / 2;
+  }
+  return {.weight_bytes = 0,
+          .state_bytes = tokens_moved * token_bytes,
+          .multiply_adds = pairs * static_cast<uint64_t>(heads) * widths};
+}
+
+Cost elementwise(uint64_t weight_bytes) { return {.weight_bytes = weight_bytes, .state_bytes = 0, .multiply_adds = 0}; }
+
+}  // namespace megalith::cost
