@@ -39,7 +39,7 @@ bool is_valid_utf8(std::string_view text) {
   return true;
 }
 
-std::string quoted(std::string_view text) {
+std::string in_quotes(std::string_view text) {
   constexpr size_t kMaxBytes = 80;
   std::string out = "'";
   for (size_t shown = 0; !text.empty();) {

@@ -9,6 +9,6 @@ namespace megalith {
 bool is_valid_utf8(std::string_view text);
 
 /// 'text' in quotes, fit for a terminal: control characters and invalid bytes as \xNN, cut after 80 bytes.
-std::string quoted(std::string_view text);
+std::string in_quotes(std::string_view text);
 
 }  // namespace megalith

@@ -25,7 +25,7 @@ Checkpoint::Checkpoint(std::vector<std::shared_ptr<const MappedFile>> files, Met
   for (size_t i = 0; i < weights_.size(); ++i) {
     if (!index_.emplace(weights_[i].name, i).second) {
       throw Error(ErrorKind::kInvalidModel,
-                  fmt::format("{}: tensor {} appears twice", path(), quoted(weights_[i].name)));
+                  fmt::format("{}: tensor {} appears twice", path(), in_quotes(weights_[i].name)));
     }
   }
 }
@@ -38,11 +38,11 @@ const NamedWeight* Checkpoint::find(std::string_view name) const {
 const NamedWeight& Checkpoint::require(std::string_view name, std::span<const int64_t> shape) const {
   const NamedWeight* weight = find(name);
   if (weight == nullptr) {
-    throw Error(ErrorKind::kInvalidModel, fmt::format("{}: tensor {} is missing", path(), quoted(name)));
+    throw Error(ErrorKind::kInvalidModel, fmt::format("{}: tensor {} is missing", path(), in_quotes(name)));
   }
   if (!std::equal(shape.begin(), shape.end(), weight->shape.begin(), weight->shape.end())) {
     throw Error(ErrorKind::kInvalidModel, fmt::format("{}: tensor {} has the shape {}, expected {}", path(),
-                                                      quoted(name), describe(weight->shape), describe(shape)));
+                                                      in_quotes(name), describe(weight->shape), describe(shape)));
   }
   return *weight;
 }

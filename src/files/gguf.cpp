@@ -96,7 +96,7 @@ class Reader {
     const std::string_view name = read_string();
     if (name.empty()) fail("its name is empty");
     if (name.size() > max_bytes) fail(fmt::format("its name has {} bytes, more than {}", name.size(), max_bytes));
-    if (!is_valid_utf8(name)) fail(fmt::format("its name {} is not valid UTF-8", quoted(name)));
+    if (!is_valid_utf8(name)) fail(fmt::format("its name {} is not valid UTF-8", in_quotes(name)));
     return name;
   }
 
@@ -164,7 +164,7 @@ class HeaderParser {
   void read_key_value(uint64_t index) {
     reader_.set_field(fmt::format("key {}", index));
     const std::string_view key = reader_.read_name(kMaxKeyBytes);
-    reader_.set_field(fmt::format("key {}", quoted(key)));
+    reader_.set_field(fmt::format("key {}", in_quotes(key)));
     const auto type = reader_.read<uint32_t>();
     file_.metadata.add(std::string(key), read_value(type));
   }
@@ -283,7 +283,7 @@ class HeaderParser {
   uint64_t read_tensor(uint64_t index, uint64_t alignment_bytes) {
     reader_.set_field(fmt::format("tensor {}", index));
     const std::string_view name = reader_.read_name(kMaxTensorNameBytes);
-    reader_.set_field(fmt::format("tensor {}", quoted(name)));
+    reader_.set_field(fmt::format("tensor {}", in_quotes(name)));
     if (!tensor_names_.insert(name).second) reader_.fail("appears twice");
     NamedWeight weight;
     weight.name = name;
@@ -327,8 +327,8 @@ class HeaderParser {
       throw Error(ErrorKind::kInvalidModel,
                   fmt::format("{}: tensor {}: {} blocks of {} bytes at byte {} + {} lie past the end of the file, {} "
                               "bytes; the file is not complete: fetch it again",
-                              source_, quoted(weight.name), n_blocks, info.block_bytes, file_.data_offset_bytes, offset,
-                              bytes_.size()));
+                              source_, in_quotes(weight.name), n_blocks, info.block_bytes, file_.data_offset_bytes,
+                              offset, bytes_.size()));
     }
     weight.view.planes[0] = bytes_.subspan(file_.data_offset_bytes + offset, *size_bytes);
   }

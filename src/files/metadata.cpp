@@ -18,7 +18,7 @@ constexpr std::array<std::string_view, 9> kKindNames = {"a boolean",          "a
 static_assert(kKindNames.size() == std::variant_size_v<MetadataValue>);
 
 [[noreturn]] void fail(const Metadata& metadata, std::string_view key, std::string_view cause) {
-  throw Error(ErrorKind::kInvalidModel, fmt::format("{}: key {} {}", metadata.source(), quoted(key), cause));
+  throw Error(ErrorKind::kInvalidModel, fmt::format("{}: key {} {}", metadata.source(), in_quotes(key), cause));
 }
 
 [[noreturn]] void fail_kind(const Metadata& metadata, std::string_view key, const MetadataValue& value,
