@@ -13,12 +13,12 @@
 namespace megalith {
 
 struct ModelProperties {
-  std::string architecture;      // "llama", "qwen2"
-  std::string name;              // general.name, may be empty
+  std::string architecture;  // "llama", "qwen2"
+  std::string name;          // general.name, may be empty
   int32_t layers = 0;
   int32_t hidden_width = 0;
   int32_t vocabulary_size = 0;
-  int32_t context_tokens = 0;    // that the model was made for
+  int32_t context_tokens = 0;  // that the model was made for
   uint64_t parameters = 0;
   StateLayout state;
 };

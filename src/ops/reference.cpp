@@ -117,12 +117,12 @@ class ReferenceOps final : public Ops, private TensorOwner {
   }
 
   Tensor gated_mlp(Tensor x, const GatedMlp& mlp) override {
-    Tensor gate = multiply("gated_mlp", x, {mlp.gate, {}});
-    const Tensor up = multiply("gated_mlp", x, {mlp.up, {}});
+    Tensor gate = multiply("gated_mlp", x, {mlp.gate, mlp.gate_bias});
+    const Tensor up = multiply("gated_mlp", x, {mlp.up, mlp.up_bias});
     const std::span<float> gates = values(gate);
     const std::span<const float> ups = values(up);
     for (size_t i = 0; i < gates.size(); ++i) gates[i] = arithmetic_->gated(mlp.activation, gates[i], ups[i]);
-    return multiply("gated_mlp", gate, {mlp.down, {}});
+    return multiply("gated_mlp", gate, {mlp.down, mlp.down_bias});
   }
 
   Tensor rope(Tensor x, const Rope& rope) override {
