@@ -1,0 +1,84 @@
+#include "text/gguf_vocabulary.h"
+
+#include <fmt/core.h>
+
+#include <limits>
+#include <string_view>
+
+#include "base/error.h"
+
+namespace megalith {
+
+namespace {
+
+std::optional<TokenId> find_token(const Checkpoint& checkpoint, std::string_view key) {
+  const std::optional<int64_t> id = checkpoint.metadata().find_integer(key);
+  if (!id) return std::nullopt;
+  if (*id < 0 || *id > std::numeric_limits<TokenId>::max()) {
+    // "No such token", in some converters' files.
+    if (*id == -1 || *id == std::numeric_limits<uint32_t>::max()) return std::nullopt;
+    throw Error(ErrorKind::kInvalidModel,
+                fmt::format("{}: key '{}' is {}, which is no token id", checkpoint.path(), key, *id));
+  }
+  return static_cast<TokenId>(*id);
+}
+
+std::vector<std::string> copy_strings(const Metadata& metadata, std::string_view key) {
+  const std::vector<std::string_view> views = metadata.strings(key);
+  return {views.begin(), views.end()};
+}
+
+std::vector<TokenType> read_types(const Checkpoint& checkpoint) {
+  constexpr std::string_view kKey = "tokenizer.ggml.token_type";
+  std::vector<TokenType> types;
+  for (const int64_t type : checkpoint.metadata().integers(kKey)) {
+    if (type < 0 || type > static_cast<int64_t>(TokenType::kByte)) {
+      throw Error(ErrorKind::kInvalidModel,
+                  fmt::format("{}: key '{}' holds {}, expected 1 (normal) to 6 (byte)", checkpoint.path(), kKey, type));
+    }
+    // 0 is ggml's "undefined", which it reads as it reads a normal token.
+    types.push_back(type == 0 ? TokenType::kNormal : static_cast<TokenType>(type));
+  }
+  return types;
+}
+
+}  // namespace
+
+Vocabulary read_vocabulary(const Checkpoint& checkpoint) {
+  const Metadata& metadata = checkpoint.metadata();
+  constexpr std::string_view kTokens = "tokenizer.ggml.tokens";
+  if (!metadata.has(kTokens)) {
+    throw Error(ErrorKind::kInvalidModel,
+                fmt::format("{}: the file has no tokenizer: key '{}' is missing", checkpoint.path(), kTokens));
+  }
+  Vocabulary vocabulary;
+  vocabulary.source = checkpoint.path();
+  vocabulary.model = metadata.string("tokenizer.ggml.model");
+  vocabulary.pre = metadata.find_string("tokenizer.ggml.pre").value_or("default");
+  vocabulary.tokens = copy_strings(metadata, kTokens);
+  vocabulary.types = read_types(checkpoint);
+  for (const double score : metadata.numbers("tokenizer.ggml.scores")) {
+    vocabulary.scores.push_back(static_cast<float>(score));
+  }
+  vocabulary.merges = copy_strings(metadata, "tokenizer.ggml.merges");
+  vocabulary.bos = find_token(checkpoint, "tokenizer.ggml.bos_token_id");
+  vocabulary.eos = find_token(checkpoint, "tokenizer.ggml.eos_token_id");
+  vocabulary.eot = find_token(checkpoint, "tokenizer.ggml.eot_token_id");
+  vocabulary.unk = find_token(checkpoint, "tokenizer.ggml.unknown_token_id");
+  vocabulary.pad = find_token(checkpoint, "tokenizer.ggml.padding_token_id");
+  if (const auto end_of_message = find_token(checkpoint, "tokenizer.ggml.eom_token_id")) {
+    vocabulary.end_of_generation.push_back(*end_of_message);
+  }
+  vocabulary.add_bos = metadata.find_boolean("tokenizer.ggml.add_bos_token");
+  vocabulary.add_eos = metadata.find_boolean("tokenizer.ggml.add_eos_token");
+  vocabulary.add_space_prefix = metadata.find_boolean("tokenizer.ggml.add_space_prefix").value_or(false);
+  return vocabulary;
+}
+
+std::optional<std::string> read_chat_template(const Checkpoint& checkpoint) {
+  const auto source = checkpoint.metadata().find_string("tokenizer.chat_template");
+  if (!source) return std::nullopt;
+  return std::string(*source);
+}
+
+}  // namespace megalith

@@ -1,0 +1,18 @@
+#pragma once
+// The tokenizer that a GGUF file carries in its metadata (`tokenizer.ggml.*`), as ggml's docs/gguf.md names it.
+#include <optional>
+#include <string>
+
+#include "files/checkpoint.h"
+#include "text/tokenizer.h"
+
+namespace megalith {
+
+/// Copies the tables out of the file; make_tokenizer checks what they say. Throws kInvalidModel naming file and key if
+/// there is no tokenizer, or for a value of another type or outside the range of its field.
+Vocabulary read_vocabulary(const Checkpoint& checkpoint);
+
+/// `tokenizer.chat_template`, if the file has one.
+std::optional<std::string> read_chat_template(const Checkpoint& checkpoint);
+
+}  // namespace megalith
