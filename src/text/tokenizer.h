@@ -18,16 +18,19 @@ enum class TokenType : int32_t { kNormal = 1, kUnknown = 2, kControl = 3, kUserD
 
 /// The raw tables of a tokenizer as a model file holds them; a file's reader fills it, make_tokenizer validates it.
 struct Vocabulary {
-  std::string source;                    // file name for error messages
-  std::string model;                     // algorithm: "gpt2" (byte-level BPE), later "llama", "t5", "bert"
-  std::string pre;                       // pre-tokenizer: "smollm", "qwen2", "llama-bpe", ...
-  std::vector<std::string> tokens;       // [n_vocab], as stored in the file (byte-level BPE: in the byte-to-unicode alphabet)
-  std::vector<TokenType> types;          // [n_vocab], or empty: all normal
-  std::vector<float> scores;             // [n_vocab], or empty
-  std::vector<std::string> merges;       // "left right", in rank order
+  std::string source;  // file name for error messages
+  std::string model;   // algorithm: "gpt2" (byte-level BPE), later "llama", "t5", "bert"
+  std::string pre;     // pre-tokenizer: "smollm", "qwen2", "llama-bpe", ...
+  std::vector<std::string>
+      tokens;                    // [n_vocab], as stored in the file (byte-level BPE: in the byte-to-unicode alphabet)
+  std::vector<TokenType> types;  // [n_vocab], or empty: all normal
+  std::vector<float> scores;     // [n_vocab], or empty
+  std::vector<std::string> merges;  // "left right", in rank order
   std::optional<TokenId> bos, eos, eot, unk, pad;
   std::vector<TokenId> end_of_generation;  // further tokens that end an answer
-  bool add_bos = false, add_eos = false;
+  // Empty: the file does not say, and the pre-tokenizer's family decides (llama-bpe adds BOS; no other here does).
+  // Always set in Tokenizer::vocabulary(). Test with `== true`: an optional is true when it holds false.
+  std::optional<bool> add_bos, add_eos;
   bool add_space_prefix = false;
 };
 
@@ -39,11 +42,15 @@ struct EncodeOptions {
 class Tokenizer {
  public:
   virtual ~Tokenizer() = default;
-  /// Token ids of a byte string. Invalid UTF-8 never throws: it is tokenised bytewise, as the reference does with the
-  /// replacement rule stated in docs/text.md.
+  /// Token ids of a byte string, those that the makers' own pipeline (Hugging Face `tokenizers`) gives. User-defined
+  /// tokens are read wherever their text stands, control tokens only with `parse_special`; the leftmost and longest
+  /// wins. Invalid UTF-8 never throws: each maximal subpart is a word of its own, made of its bytes' tokens, so that
+  /// decode(encode(x)) == x where nothing normalises; if the vocabulary lacks one of the bytes it is read as U+FFFD.
+  /// Throws kUsage for a text of more than 1 GiB.
   virtual std::vector<TokenId> encode(std::string_view text, EncodeOptions options) const = 0;
-  /// The bytes a token stands for; may be a part of a UTF-8 character. Control tokens give their text only when
-  /// `with_special`. Throws kUsage for an id outside [0, size()).
+  /// The bytes a token stands for; may be a part of a UTF-8 character. Control, unknown and unused tokens give their
+  /// text with kRender, nothing with kOmit. The view lives as long as the tokenizer. Throws kUsage for an id outside
+  /// [0, size()).
   enum class Special { kOmit, kRender };
   virtual std::string_view bytes(TokenId token, Special special) const = 0;
   virtual std::string decode(std::span<const TokenId> tokens, Special special) const;
@@ -58,7 +65,8 @@ class Tokenizer {
 
 /// Builds the tokenizer that `vocabulary.model` and `.pre` name. Throws kInvalidModel with the field's name for an
 /// unknown algorithm or pre-tokenizer (listing the known ones), a merge that names missing tokens, ids out of range,
-/// duplicated tokens, or tables of different lengths.
+/// duplicated tokens, or tables of different lengths. Control tokens by whose known names makers end an answer count as
+/// ends of generation, named by the file or not.
 std::unique_ptr<Tokenizer> make_tokenizer(Vocabulary vocabulary);
 
 }  // namespace megalith

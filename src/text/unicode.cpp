@@ -1,0 +1,165 @@
+#include "text/unicode.h"
+
+#include <utf8proc.h>
+
+#include <algorithm>
+#include <vector>
+
+#include "base/error.h"
+
+namespace megalith {
+namespace {
+
+#include "text/unicode_data.inc"
+
+constexpr size_t kBlockSize = sizeof(kPropertiesInBlock[0]);
+constexpr char32_t kLastCodePoint = 0x10FFFF;
+constexpr char32_t kReplacement = 0xFFFD;
+
+uint8_t byte_at(std::string_view text, size_t position) { return static_cast<uint8_t>(text[position]); }
+
+/// How many bytes a lead byte announces and what its second byte may be; length 0: not a lead byte.
+struct Lead {
+  uint8_t length, second_min, second_max;
+};
+
+constexpr Lead lead_of(uint8_t byte) {
+  if (byte >= 0xC2 && byte <= 0xDF) return {2, 0x80, 0xBF};
+  if (byte == 0xE0) return {3, 0xA0, 0xBF};
+  if (byte == 0xED) return {3, 0x80, 0x9F};
+  if (byte >= 0xE1 && byte <= 0xEF) return {3, 0x80, 0xBF};
+  if (byte == 0xF0) return {4, 0x90, 0xBF};
+  if (byte >= 0xF1 && byte <= 0xF3) return {4, 0x80, 0xBF};
+  if (byte == 0xF4) return {4, 0x80, 0x8F};
+  return {0, 0, 0};
+}
+
+/// Appends the NFC of code points whose neighbours on both sides cannot interact with them.
+class NfcWindow {
+ public:
+  void add(char32_t code_point) {
+    // A Hangul syllable gives 3; no canonical decomposition is longer than 4 (Unicode, section 3.11).
+    utf8proc_int32_t decomposed[8];
+    int last_boundary_class = 0;
+    const utf8proc_ssize_t count = utf8proc_decompose_char(
+        static_cast<utf8proc_int32_t>(code_point), decomposed, 8,
+        static_cast<utf8proc_option_t>(UTF8PROC_DECOMPOSE | UTF8PROC_STABLE), &last_boundary_class);
+    if (count < 1 || count > 8) throw Error(ErrorKind::kRuntime, "utf8proc could not decompose a code point");
+    code_points_.insert(code_points_.end(), decomposed, decomposed + count);
+  }
+
+  void flush(std::string& out) {
+    if (code_points_.empty()) return;
+    sort_marks();
+    const utf8proc_ssize_t count =
+        utf8proc_normalize_utf32(code_points_.data(), static_cast<utf8proc_ssize_t>(code_points_.size()),
+                                 static_cast<utf8proc_option_t>(UTF8PROC_COMPOSE | UTF8PROC_STABLE));
+    for (utf8proc_ssize_t i = 0; i < count; ++i) append_utf8(out, static_cast<char32_t>(code_points_[i]));
+    code_points_.clear();
+  }
+
+ private:
+  // utf8proc_decompose orders marks by insertion, which is quadratic in a run of them: a megabyte of alternating
+  // accents would take hours. Hence a stable sort of our own.
+  void sort_marks() {
+    const auto combining_class = [](utf8proc_int32_t code_point) {
+      return utf8proc_get_property(code_point)->combining_class;
+    };
+    const auto is_mark = [&](utf8proc_int32_t code_point) { return combining_class(code_point) != 0; };
+    auto begin = code_points_.begin();
+    while (true) {
+      begin = std::find_if(begin, code_points_.end(), is_mark);
+      if (begin == code_points_.end()) return;
+      const auto end = std::find_if_not(begin, code_points_.end(), is_mark);
+      std::stable_sort(begin, end, [&](auto a, auto b) { return combining_class(a) < combining_class(b); });
+      begin = end;
+    }
+  }
+
+  std::vector<utf8proc_int32_t> code_points_;
+};
+
+}  // namespace
+
+Utf8Step decode_utf8(std::string_view text, size_t position) {
+  const uint8_t first = byte_at(text, position);
+  if (first < 0x80) return {first, 1, Utf8Step::Kind::kCharacter};
+  const Lead lead = lead_of(first);
+  if (lead.length == 0) return {kReplacement, 1, Utf8Step::Kind::kInvalid};
+  char32_t code_point = first & (0xFF >> (lead.length + 1));
+  for (uint8_t i = 1; i < lead.length; ++i) {
+    if (position + i == text.size()) return {kReplacement, i, Utf8Step::Kind::kUnfinished};
+    const uint8_t byte = byte_at(text, position + i);
+    const uint8_t minimum = i == 1 ? lead.second_min : 0x80;
+    const uint8_t maximum = i == 1 ? lead.second_max : 0xBF;
+    if (byte < minimum || byte > maximum) return {kReplacement, i, Utf8Step::Kind::kInvalid};
+    code_point = code_point << 6 | (byte & 0x3F);
+  }
+  return {code_point, lead.length, Utf8Step::Kind::kCharacter};
+}
+
+void append_utf8(std::string& text, char32_t code_point) {
+  const auto push = [&](char32_t byte) { text.push_back(static_cast<char>(byte)); };
+  if (code_point < 0x80) {
+    push(code_point);
+  } else if (code_point < 0x800) {
+    push(0xC0 | code_point >> 6);
+    push(0x80 | (code_point & 0x3F));
+  } else if (code_point < 0x10000) {
+    push(0xE0 | code_point >> 12);
+    push(0x80 | (code_point >> 6 & 0x3F));
+    push(0x80 | (code_point & 0x3F));
+  } else {
+    push(0xF0 | code_point >> 18);
+    push(0x80 | (code_point >> 12 & 0x3F));
+    push(0x80 | (code_point >> 6 & 0x3F));
+    push(0x80 | (code_point & 0x3F));
+  }
+}
+
+size_t find_invalid_utf8(std::string_view text, size_t position) {
+  while (position < text.size()) {
+    const Utf8Step step = decode_utf8(text, position);
+    if (step.kind != Utf8Step::Kind::kCharacter) return position;
+    position += step.length_bytes;
+  }
+  return position;
+}
+
+CodePointProperties properties_of(char32_t code_point) {
+  if (code_point > kLastCodePoint) return CodePointProperties(0);
+  return CodePointProperties(kPropertiesInBlock[kBlockOfCodePoint[code_point / kBlockSize]][code_point % kBlockSize]);
+}
+
+bool is_surely_nfc(std::string_view text) {
+  for (size_t position = 0; position < text.size();) {
+    const Utf8Step step = decode_utf8(text, position);
+    if (properties_of(step.code_point).is_nfc_unsafe()) return false;
+    position += step.length_bytes;
+  }
+  return true;
+}
+
+// Only windows around unsafe code points go through the algorithm. A safe code point starts a window, because a mark
+// after it may compose with it, unless it is newer than the reference's NFC: then nothing composes with it, whatever
+// the version of the utf8proc that we are linked to says.
+std::string to_nfc(std::string_view text) {
+  std::string out;
+  out.reserve(text.size() + text.size() / 8);
+  NfcWindow window;
+  for (size_t position = 0; position < text.size();) {
+    const Utf8Step step = decode_utf8(text, position);
+    const CodePointProperties properties = properties_of(step.code_point);
+    if (!properties.is_nfc_unsafe()) window.flush(out);
+    if (properties.is_after_unicode_9()) {
+      append_utf8(out, step.code_point);
+    } else {
+      window.add(step.code_point);
+    }
+    position += step.length_bytes;
+  }
+  window.flush(out);
+  return out;
+}
+
+}  // namespace megalith

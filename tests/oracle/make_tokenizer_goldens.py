@@ -1,0 +1,200 @@
+#!/usr/bin/env python3
+"""Writes tests/text/data/tokenizer_{vocabulary,goldens}.json from the reference, the package `tokenizers`.
+
+    tests/oracle/make_tokenizer_goldens.py
+
+A small byte-level BPE vocabulary is trained on the text below with no pre-tokenizer at all, so that it merges across
+spaces, digits and line ends: a word border in the wrong place then changes the tokens. The goldens are the tokens of
+generated strings under each pipeline of PIPELINES, which are those of the makers' tokenizer.json files.
+The module also serves checks against real vocabularies: reference() takes any vocabulary, sample_strings() any count.
+"""
+import json
+import pathlib
+import random
+
+from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
+
+DATA = pathlib.Path(__file__).resolve().parent.parent / "text" / "data"
+
+CL100K = (r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}%s| ?[^\s\p{L}\p{N}]+[\r\n]*"
+          r"|\s*[\r\n]+|\s+(?!\S)|\s+")
+
+
+def split_cl100k(numbers):
+    return pre_tokenizers.Sequence([
+        pre_tokenizers.Split(Regex(CL100K % numbers), "isolated"),
+        pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+    ])
+
+
+# name of tokenizer.ggml.pre: (normaliser, pre-tokenizer, ignore_merges)
+PIPELINES = {
+    "gpt-2": (None, pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True), False),
+    "smollm": (None, pre_tokenizers.Sequence([
+        pre_tokenizers.Digits(individual_digits=True),
+        pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True),
+    ]), False),
+    "qwen2": (normalizers.NFC(), split_cl100k(""), False),
+    "llama-bpe": (None, split_cl100k("{1,3}"), True),
+    "smaug-bpe": (None, split_cl100k("{1,3}"), False),
+}
+
+CONTROL, USER_DEFINED = 3, 4
+SPECIAL = [("<|endoftext|>", CONTROL), ("<|im_start|>", CONTROL), ("<|im_end|>", CONTROL), ("<|im|>", CONTROL),
+           ("<tool_call>", USER_DEFINED), ("</tool_call>", USER_DEFINED), ("<tool", USER_DEFINED),
+           ("\t\t\t", USER_DEFINED), ("é́", USER_DEFINED)]
+
+
+def reference(pre, vocabulary, merges, special):
+    """The reference tokenizer: token text -> id, pairs of texts, [(text, id, type)]."""
+    normaliser, pre_tokenizer, ignore_merges = PIPELINES[pre]
+    tokenizer = Tokenizer(models.BPE(vocab=vocabulary, merges=merges, ignore_merges=ignore_merges))
+    if normaliser is not None:
+        tokenizer.normalizer = normaliser
+    tokenizer.pre_tokenizer = pre_tokenizer
+    tokenizer.decoder = decoders.ByteLevel()
+    # An added token takes the next free id, so they are added in the order of their ids.
+    for text, token, kind in sorted(special, key=lambda entry: entry[1]):
+        added = AddedToken(text, normalized=False, special=kind == CONTROL)
+        (tokenizer.add_special_tokens if kind == CONTROL else tokenizer.add_tokens)([added])
+        if tokenizer.token_to_id(text) != token:
+            raise SystemExit(f"{text!r} became {tokenizer.token_to_id(text)}, not {token}")
+    return tokenizer
+
+
+def encode(tokenizer, text, parse_special):
+    tokenizer.encode_special_tokens = not parse_special
+    return tokenizer.encode(text, add_special_tokens=False).ids
+
+
+# Text by us, for training and for the samples.
+CORPUS = [
+    "The keeper of the lighthouse counted 1234 steps, then 56 more; she'd never missed one in 30 years.",
+    "I'm sure they'll say it's fine, but we've seen that you're wrong, and he'd rather not. DON'T SHOUT, I'LL GO.",
+    "In 1969 the river rose 3.14 metres; by 2024-11-22 it had fallen 0,5 %. That's 100,000 litres an hour!",
+    "for (int i = 0; i < 10; ++i) {\n    sum += values[i] * 2;\n}\nreturn sum;",
+    "def mean(values):\n\t\"\"\"Average.\"\"\"\n\treturn sum(values) / len(values)  # may be 0/0\n\n\n",
+    "if __name__ == '__main__':\n        print(f\"{name!r:>10}\", end='\\n')\r\n",
+    "Der Fluß überquert die Straße; größere Schiffe müssen wenden. Où est la bibliothèque ? À côté de l'église.",
+    "¿Dónde está el niño? El pingüino comió piñas. Što je to? Žluťoučký kůň pěl ďábelské ódy.",
+    "Быстрая лисица прыгает через ленивую собаку. Ο γάτος κοιμάται στον ήλιο.",
+    "今日は天気がいいので、川まで歩きました。你好，世界！这是一条很长的河。 안녕하세요, 오늘은 맑아요.",
+    "مرحبا بالعالم، كيف حالك؟ שלום עולם, מה שלומך? नमस्ते दुनिया, आप कैसे हैं? สวัสดีชาวโลก",
+    "Smile 🙂, family 👨‍👩‍👧‍👦, flag 🇫🇷, thumbs 👍🏽, heart ❤️; x² + y³ ≤ ½ · π, №5, Ⅷ, ①②③.",
+    "{\"key\": [1, 22, 333, 4444], \"nested\": {\"a\": null, \"b\": true}}\n",
+    "   three spaces,    four,\ttab,\t\ttwo tabs, \n\n\n and \n \n mixed \r\n\r\n ends.   ",
+    "#include <vector>\nstd::vector<std::string> names_;  // held back\n\n/* ==== */ a->b(c[0], &d);\n",
+    "-----\n***** ~~~~ ==== //// ....... ,,,, !!!! ???? ((())) [[[]]] {{{}}} <<<>>> |||| &&&& $$ 5€ @home #tag\n",
+]
+
+FRAGMENTS = [
+    "'s", "'S", "'ſ", "'t", "'T", "'re", "'Re", "'VE", "'ve", "'m", "'M", "'ll", "'lL", "'d", "'D", "'l", "'r", "'", "''",
+    "’s", "it's", "I'LL", "we'Ve", "'tis", "o'clock", "'ſt", "'ſS", "ﬆ", "'\u017fx",
+    " ", "  ", "   ", " " * 7, " " * 30, "\t", "\t\t", "\t\t\t", "\n", "\n\n", "\r", "\r\n", "\r\n\r\n", " \n", "\n ", " \n \n ",
+    "\u00a0", "\u00a0\u00a0", "\u0085", "\u180e", "\u200b", "\u200d", "\u2028", "\u2029", "\u3000", "\u202f", "\ufeff",
+    "\x0b", "\x0c", "\x1c", "\x1d", "\x1f", "\x00", "\x7f", "\u1680",
+    "1", "12", "123", "1234", "1234567", "3.14", "1,000,000", "٣٤٥", "१२३", "½", "²³", "Ⅷ", "①②", "𝟘𝟙𝟚", "\U00011de0",
+    "\U00016ff4", "\U000105c9", "\U00010d40", "零一二",
+    "é", "e\u0301", "e\u0301\u0323", "e\u0323\u0301", "\u0301", "\u0301\u0316", "a\u0315\u0300\u05ae\u0300b", "\u0344", "\u212b",
+    "\u1e9b\u0323", "q\u0307\u0323", "각", "가\u11a8", "\u1100\u1161\u11a8", "\u1112\u1161\u11ab\u1100\u1173\u11af",
+    "\u0958", "\u0928\u093c", "\u0cc6\u0cc2\u0cd5", "\u0897\u0301\u0316", "\u07fd\u0316", "\U000105d2\u0307",
+    "\U00011935\U00011930", "\ufb1d", "\uf900", "\u2f800", "\u0f71\u0f72\u0f74", "\U0001d15e", "\u0f77",
+    "🙂", "👨‍👩‍👧‍👦", "🇫🇷🇩🇪", "👍🏽", "❤️", "🏴\U000e0067\U000e0062\U000e0065\U000e006e\U000e0067\U000e007f", "\ufffd", "\ue000", "\uffff",
+    "\U0010ffff", "\U0001fffe", "\u0378", "\U000e0080",
+    "...", "!?", "--", "->", "==", "!=\n", "};\n\n", "://", "\"\"\"", "({[", "<|", "|>", "<", "_", "__init__", "#", "$1", "%d",
+    "a", "Z", "the", "Hello", "WORLD", "straße", "日本", "語です", "안녕", "привет", "שלום", "مرحبا", "नमस्ते", "ไทย", "ª", "ʼn", "ʰ",
+    "<|endoftext|>", "<|im_start|>", "<|im_end|>", "<|im|>", "<|im", "<|im_end|", "<tool_call>", "</tool_call>", "<tool",
+    "<<tool_call>>", "<|im_start|>user\n", "<|im_<|im_end|>",
+]
+
+
+def random_character(generator):
+    # All planes, but mostly where something is assigned.
+    top = generator.choice([0x80, 0x250, 0x600, 0x2000, 0x3100, 0x10000, 0x20000, 0x110000])
+    code_point = generator.randrange(top)
+    return chr(code_point) if not 0xD800 <= code_point < 0xE000 else "\ufffd"
+
+
+def sample_strings(count, seed):
+    generator = random.Random(seed)
+    strings = []
+    while len(strings) < count:
+        pieces = []
+        for _ in range(generator.randrange(1, 10)):
+            kind = generator.random()
+            if kind < 0.6:
+                pieces.append(generator.choice(FRAGMENTS))
+            elif kind < 0.75:
+                line = generator.choice(CORPUS)
+                begin = generator.randrange(len(line))
+                pieces.append(line[begin:begin + generator.randrange(1, 20)])
+            elif kind < 0.9:
+                pieces.append("".join(random_character(generator) for _ in range(generator.randrange(1, 4))))
+            else:
+                pieces.append(generator.choice(["a", " ", "1", "\n", "ab", "<|", "é", "!"]) * generator.randrange(1, 40))
+        strings.append("".join(pieces))
+    return strings
+
+
+def systematic_strings():
+    """Every code point beside a letter, a number, a space, an apostrophe, a line end and a mark; 32 to a string."""
+    points = [c for c in range(0x110000) if not 0xD800 <= c < 0xE000]
+    strings = []
+    for start in range(0, len(points), 32):
+        strings.append("".join(f"a{c}'{c} {c}1{c}\n{c}\u0316{c}\u0301" for c in map(chr, points[start:start + 32])))
+    return strings
+
+
+def train():
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+    # U+00F1 and U+00F2 stand for the bytes 241 and 242, which no assigned plane needs: left out, as SmolLM2's are.
+    alphabet = [character for character in pre_tokenizers.ByteLevel.alphabet() if character not in "ñò"]
+    trainer = trainers.BpeTrainer(vocab_size=900, initial_alphabet=alphabet, show_progress=False)
+    # Pieces of a line, cut at every third or so character, so that merges do not grow to whole lines.
+    generator = random.Random(7)
+    pieces = []
+    for _ in range(40):
+        for line in CORPUS:
+            begin = 0
+            while begin < len(line):
+                end = begin + generator.randrange(2, 12)
+                pieces.append(line[begin:end])
+                begin = end
+    tokenizer.train_from_iterator(pieces, trainer)
+    model = json.loads(tokenizer.to_str())["model"]
+    return model["vocab"], [tuple(merge) for merge in model["merges"]]
+
+
+def main():
+    vocabulary, merges = train()
+    # A whole word that its own merges do not lead to: ignore_merges shows.
+    for word in ("Ġlighthouse", "Hello", "123"):
+        vocabulary.setdefault(word, len(vocabulary))
+    tokens = [text for text, _ in sorted(vocabulary.items(), key=lambda item: item[1])]
+    special = [(text, len(tokens) + i, kind) for i, (text, kind) in enumerate(SPECIAL)]
+    strings = CORPUS + FRAGMENTS + sample_strings(260, seed=1)
+    strings += ["Hello lighthouse 123", " lighthouse123 Hello"]
+    goldens = {"strings": strings, "tokens": {}, "tokens_parsing_special": {}}
+    for pre in PIPELINES:
+        tokenizer = reference(pre, vocabulary, merges, special)
+        plain = [encode(tokenizer, text, parse_special=False) for text in strings]
+        goldens["tokens"][pre] = plain
+        # Only those that differ from the ones above; [index of the string, tokens].
+        parsed = [encode(tokenizer, text, parse_special=True) for text in strings]
+        goldens["tokens_parsing_special"][pre] = [[i, ids] for i, ids in enumerate(parsed) if ids != plain[i]]
+    DATA.mkdir(parents=True, exist_ok=True)
+    write(DATA / "tokenizer_vocabulary.json", {
+        "tokens": tokens + [text for text, _ in SPECIAL],
+        "types": [1] * len(tokens) + [kind for _, kind in SPECIAL],
+        "merges": [" ".join(pair) for pair in merges],
+    })
+    write(DATA / "tokenizer_goldens.json", goldens)
+
+
+def write(path, value):
+    path.write_text(json.dumps(value, ensure_ascii=True, separators=(",", ":")) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
