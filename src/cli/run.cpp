@@ -1,0 +1,285 @@
+// megalith run: one prompt, one answer, streamed.
+#include <fmt/format.h>
+
+#include <memory>
+
+#include "base/error.h"
+#include "cli/arguments.h"
+#include "cli/command.h"
+#include "cli/engine_arguments.h"
+#include "cli/interrupt.h"
+#include "cli/json.h"
+#include "cli/sampling_arguments.h"
+#include "eval/drive.h"
+#include "hub/hub.h"
+
+namespace megalith::cli {
+
+namespace {
+
+constexpr double kMostTokens = 1 << 30;
+
+struct RunArguments {
+  ModelArgument model;
+  std::string prompt;
+  std::string prompt_flag;
+  std::string tokens;
+  std::string system;
+  bool raw = false;
+  int32_t max_tokens = -1;
+  std::vector<std::string> stop;
+  SamplingArguments sampling;
+  EngineArguments engine;
+  int32_t logprobs = -1;
+  bool stats = false;
+  bool json = false;
+  // Whether they were given at all: an empty text is not the same as none.
+  CLI::Option* prompt_option = nullptr;
+  CLI::Option* tokens_option = nullptr;
+  CLI::Option* system_option = nullptr;
+};
+
+void strip_final_line_end(std::string& text) {
+  if (!text.empty() && text.back() == '\n') text.pop_back();
+  if (!text.empty() && text.back() == '\r') text.pop_back();
+}
+
+// The user's text. `positional` is what stands after MODEL.
+std::string take_prompt(const RunArguments& arguments, std::string positional) {
+  const bool flag_given = !arguments.prompt_flag.empty();
+  const bool positional_given = arguments.prompt_option->count() > 0 || !positional.empty();
+  if (flag_given && positional_given)
+    throw Error(ErrorKind::kUsage, "the prompt is given twice, as an argument and with -p; leave one out");
+  std::string prompt = flag_given ? arguments.prompt_flag : std::move(positional);
+  if (prompt == "-" || (!flag_given && !positional_given)) {
+    if (prompt != "-" && !standard_input_is_redirected())
+      throw Error(ErrorKind::kUsage, "no prompt given; write it in quotes after MODEL, or pipe it in");
+    prompt = read_standard_input();
+    strip_final_line_end(prompt);
+  }
+  if (prompt.empty()) throw Error(ErrorKind::kUsage, "the prompt is empty");
+  require_utf8(prompt, "the prompt");
+  return prompt;
+}
+
+// Plain text as the model's makers begin one: with BOS where it wants that, but never two of them.
+std::vector<TokenId> tokenize_plain(const Engine& engine, const std::string& text) {
+  std::vector<TokenId> tokens = engine.tokenize(text, {.add_special = true, .parse_special = true});
+  const std::optional<TokenId> bos = engine.properties().bos;
+  if (bos && tokens.size() > 1 && tokens[0] == *bos && tokens[1] == *bos) tokens.erase(tokens.begin());
+  return tokens;
+}
+
+std::vector<TokenId> tokenize_prompt(Console& console, const RunArguments& arguments, const Engine& engine,
+                                     const std::string& prompt) {
+  const bool has_system = arguments.system_option->count() > 0;
+  if (!arguments.raw && !engine.properties().has_chat_template) {
+    if (has_system) throw Error(ErrorKind::kUsage, "--system needs a model with a usable chat template");
+    console.note("the model has no chat template; the prompt is completed as plain text, as with --raw");
+  }
+  if (arguments.raw || !engine.properties().has_chat_template) return tokenize_plain(engine, prompt);
+  Json messages = Json::array();
+  if (has_system) messages.push_back({{"role", "system"}, {"content", arguments.system}});
+  messages.push_back({{"role", "user"}, {"content", prompt}});
+  const std::string text = engine.apply_template(json_line({{"messages", std::move(messages)}}));
+  return engine.tokenize(text, {.add_special = false, .parse_special = true});
+}
+
+Request make_request(const RunArguments& arguments, std::vector<TokenId> prompt) {
+  Request request;
+  request.prompt = std::move(prompt);
+  request.sampling = arguments.sampling.take();
+  request.max_tokens = arguments.max_tokens;
+  request.stop = arguments.stop;
+  request.top_logprobs = arguments.logprobs;
+  return request;
+}
+
+double per_second(double count, double milliseconds) { return milliseconds > 0 ? 1000 * count / milliseconds : 0; }
+
+std::string statistics(const Event& finished, const Sampling& sampling) {
+  const Usage& usage = finished.usage;
+  const Timings& timings = finished.timings;
+  const int32_t read = usage.prompt_tokens - usage.cached_tokens;
+  std::string line =
+      fmt::format("prompt {} tokens, {:.1f} t/s", usage.prompt_tokens, per_second(read, timings.prefill_ms));
+  if (usage.cached_tokens > 0) line += fmt::format(" ({} cached)", usage.cached_tokens);
+  // The first token comes with the prompt; the others are what decoding took its time for.
+  line += fmt::format(" | answer {} tokens", usage.completion_tokens);
+  if (usage.completion_tokens > 1)
+    line += fmt::format(", {:.1f} t/s", per_second(usage.completion_tokens - 1, timings.decode_ms));
+  line += fmt::format(" | first token after {:.0f} ms", timings.queued_ms + timings.prefill_ms);
+  if (sampling.temperature > 0) line += fmt::format(" | seed {}", finished.seed);
+  if (finished.reason == FinishReason::kLength) line += " | stopped at the length limit";
+  return line;
+}
+
+Json logprobs_json(const Engine& engine, const TokenLogprob& scored) {
+  return {{"token", scored.token},
+          {"text", engine.detokenize({scored.token}, Tokenizer::Special::kRender)},
+          {"logprob", scored.logprob}};
+}
+
+/// Takes the answer's tokens as they come: shows them, or keeps them for one JSON document.
+class Answer {
+ public:
+  Answer(Console& console, const Engine& engine, const RunArguments& arguments)
+      : console_(console), engine_(engine), arguments_(arguments) {}
+
+  void take_token(const Event& event) {
+    take_text(event.text);
+    if (!arguments_.json) return;
+    tokens_.push_back(event.token);
+    if (!event.logprob) return;
+    Json entry = logprobs_json(engine_, {event.token, *event.logprob});
+    entry["top"] = Json::array();
+    for (const TokenLogprob& other : event.top_logprobs) entry["top"].push_back(logprobs_json(engine_, other));
+    logprobs_.push_back(std::move(entry));
+  }
+
+  void finish(const Event& finished) {
+    take_text(finished.text);
+    if (arguments_.json) return write_document(finished);
+    if (!ends_line_) console_.out.write("\n");
+    if (arguments_.stats || console_.error.is_terminal()) {
+      const std::string line = statistics(finished, arguments_.sampling.sampling);
+      console_.error.try_write(console_.error.dim(line) + "\n");
+    }
+  }
+
+  /// After an error, so that its message begins on a line of its own.
+  void break_off() {
+    if (!arguments_.json && !ends_line_) console_.out.write("\n");
+  }
+
+ private:
+  void take_text(const std::string& text) {
+    if (text.empty()) return;
+    if (arguments_.json) {
+      text_ += text;
+    } else {
+      console_.out.write(console_.out.is_terminal() ? printable(text) : text);
+      ends_line_ = text.back() == '\n';
+    }
+  }
+
+  void write_document(const Event& finished) {
+    const EngineProperties& model = engine_.properties();
+    const Usage& usage = finished.usage;
+    const Timings& timings = finished.timings;
+    Json document{
+        {"model", model.model_path},
+        {"text", text_},
+        {"tokens", tokens_},
+        {"finish_reason", name(finished.reason)},
+        {"seed", finished.seed},
+        {"usage",
+         {{"prompt_tokens", usage.prompt_tokens},
+          {"cached_tokens", usage.cached_tokens},
+          {"completion_tokens", usage.completion_tokens}}},
+        {"timings",
+         {{"queued_ms", timings.queued_ms},
+          {"prefill_ms", timings.prefill_ms},
+          {"decode_ms", timings.decode_ms},
+          {"prompt_tokens_per_second", per_second(usage.prompt_tokens - usage.cached_tokens, timings.prefill_ms)},
+          {"answer_tokens_per_second",
+           usage.completion_tokens > 1 ? per_second(usage.completion_tokens - 1, timings.decode_ms) : 0}}},
+        {"engine",
+         {{"context_tokens", model.context_tokens},
+          {"backend", model.backend},
+          {"instruction_set", model.instruction_set},
+          {"threads", model.threads}}}};
+    if (arguments_.logprobs >= 0) document["logprobs"] = std::move(logprobs_);
+    write_json(console_.out, document);
+  }
+
+  Console& console_;
+  const Engine& engine_;
+  const RunArguments& arguments_;
+  bool ends_line_ = true;
+  std::string text_;
+  std::vector<TokenId> tokens_;
+  Json logprobs_ = Json::array();
+};
+
+void check_texts(const RunArguments& arguments) {
+  require_utf8(arguments.system, "the system text (--system)");
+  for (const std::string& stop : arguments.stop) {
+    if (stop.empty()) throw Error(ErrorKind::kUsage, "--stop is empty; give the text that ends the answer");
+    require_utf8(stop, "the text of --stop");
+  }
+}
+
+void run(Console& console, const RunArguments& arguments) {
+  check_texts(arguments);
+  std::string positional = arguments.prompt;
+  const std::string model = arguments.model.take(&positional);
+  const bool from_tokens = arguments.tokens_option->count() > 0;
+  if (from_tokens && (!positional.empty() || !arguments.prompt_flag.empty()))
+    throw Error(ErrorKind::kUsage, "both a prompt and --tokens are given; leave one out");
+  // The model first: nobody should type a long prompt for a name that does not exist.
+  const std::string path = resolve_model(model, console.environment);
+  std::vector<TokenId> tokens;
+  std::string prompt;
+  if (from_tokens) {
+    tokens = parse_token_ids(arguments.tokens);
+    if (tokens.empty()) throw Error(ErrorKind::kUsage, "--tokens is empty");
+  } else {
+    prompt = take_prompt(arguments, std::move(positional));
+  }
+  const std::unique_ptr<Engine> engine = open_engine_for(console, arguments.engine.options(path, console.environment));
+  if (!from_tokens) tokens = tokenize_prompt(console, arguments, *engine, prompt);
+
+  Answer answer(console, *engine, arguments);
+  try {
+    const Event finished =
+        drive_one(*engine, make_request(arguments, std::move(tokens)),
+                  {.on_token = [&](const Event& event) { answer.take_token(event); }, .stop_requested = interrupted});
+    answer.finish(finished);
+  } catch (const Error&) {
+    answer.break_off();
+    throw;
+  }
+  throw_if_interrupted();
+}
+
+}  // namespace
+
+Action define_run(CLI::App& app) {
+  auto arguments = std::make_shared<RunArguments>();
+  arguments->model.add_to(app);
+  arguments->prompt_option =
+      app.add_option("PROMPT", arguments->prompt, "The question; '-' or none: standard input")->type_name("");
+  app.add_option("-p,--prompt", arguments->prompt_flag, "The same as PROMPT")->type_name("TEXT");
+  arguments->tokens_option =
+      app.add_option("--tokens", arguments->tokens, "Token ids instead of a prompt: \"1 2 3\"")->type_name("IDS");
+  arguments->system_option =
+      app.add_option("--system", arguments->system, "What the model should keep to, as its system message")
+          ->type_name("TEXT");
+  CLI::Option* raw =
+      app.add_flag("--raw", arguments->raw, "Complete the prompt as plain text, without the chat template");
+  arguments->system_option->excludes(raw)->excludes(arguments->tokens_option);
+  raw->excludes(arguments->tokens_option);
+  app.add_option("-n,--max-tokens", arguments->max_tokens,
+                 "End after N tokens; -1: when the model ends or the context is full")
+      ->type_name("N")
+      ->check(in_range(-1, kMostTokens, "a number of tokens, or -1"));
+  app.add_option("--stop", arguments->stop, "End before this text; may be repeated")
+      ->type_name("TEXT")
+      ->allow_extra_args(false);
+  arguments->sampling.add_to(app);
+  arguments->engine.add_context_to(app);
+  arguments->engine.add_threads_to(app);
+  arguments->engine.add_instruction_set_to(app);
+  app.add_flag("--stats", arguments->stats, "Print a line of statistics even if standard error is no terminal");
+  CLI::Option* json =
+      app.add_flag("--json", arguments->json, "Print one JSON document at the end instead of streaming");
+  app.add_option("--logprobs", arguments->logprobs,
+                 "With --json: log-probabilities of each token and of the N likeliest")
+      ->type_name("N")
+      ->check(in_range(0, 1000, "a number from 0 to 1000"))
+      ->needs(json);
+  return [arguments](Console& console) { run(console, *arguments); };
+}
+
+}  // namespace megalith::cli

@@ -1,0 +1,204 @@
+#include "cli/terminal.h"
+
+#include <fmt/format.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+#include "base/error.h"
+#include "text/unicode.h"
+
+namespace megalith::cli {
+
+namespace {
+
+constexpr auto kQuietFor = std::chrono::seconds(1);
+constexpr auto kShowEvery = std::chrono::milliseconds(100);
+
+enum class Controls { kKeepLines, kEscapeAll };
+
+std::string escape_controls(std::string_view text, Controls controls) {
+  std::string shown;
+  shown.reserve(text.size());
+  for (size_t at = 0; at < text.size(); ++at) {
+    const auto byte = static_cast<unsigned char>(text[at]);
+    const bool kept_space = controls == Controls::kKeepLines && (byte == '\n' || byte == '\t');
+    if (byte == 0xC2 && at + 1 < text.size()) {
+      // U+0080 to U+009F: the eight-bit forms of escape sequences.
+      const auto next = static_cast<unsigned char>(text[at + 1]);
+      if (next >= 0x80 && next <= 0x9F) {
+        shown += fmt::format("\\x{:02x}", next);
+        ++at;
+        continue;
+      }
+    }
+    if (byte == '\n' && !kept_space) {
+      shown += "\\n";
+    } else if (byte == '\t' && !kept_space) {
+      shown += "\\t";
+    } else if ((byte < 0x20 && !kept_space) || byte == 0x7F) {
+      shown += fmt::format("\\x{:02x}", byte);
+    } else {
+      shown += static_cast<char>(byte);
+    }
+  }
+  return shown;
+}
+
+// Blocks that terminals draw two columns wide, coarsely; enough to keep the columns of a table straight.
+constexpr std::array<std::pair<uint32_t, uint32_t>, 8> kWide{{{0x1100, 0x115F},
+                                                              {0x2E80, 0xA4CF},
+                                                              {0xAC00, 0xD7A3},
+                                                              {0xF900, 0xFAFF},
+                                                              {0xFE30, 0xFE6F},
+                                                              {0xFF00, 0xFF60},
+                                                              {0x1F300, 0x1FAFF},
+                                                              {0x20000, 0x3FFFD}}};
+
+}  // namespace
+
+Output::Output(int descriptor, Colour colour)
+    : descriptor_(descriptor),
+      is_terminal_(isatty(descriptor) == 1),
+      colour_(is_terminal_ && colour == Colour::kIfTerminal) {}
+
+int Output::columns() const {
+  winsize size{};
+  if (is_terminal_ && ioctl(descriptor_, TIOCGWINSZ, &size) == 0 && size.ws_col > 0) return size.ws_col;
+  return 100;
+}
+
+void Output::write(std::string_view text) {
+  while (!text.empty()) {
+    const ssize_t written = ::write(descriptor_, text.data(), text.size());
+    if (written >= 0) {
+      text.remove_prefix(static_cast<size_t>(written));
+    } else if (errno == EPIPE) {
+      throw ClosedPipe{};
+    } else if (errno != EINTR) {
+      throw Error(ErrorKind::kRuntime, fmt::format("cannot write the output: {}", std::strerror(errno)));
+    }
+  }
+}
+
+void Output::try_write(std::string_view text) noexcept {
+  while (!text.empty()) {
+    const ssize_t written = ::write(descriptor_, text.data(), text.size());
+    if (written >= 0) {
+      text.remove_prefix(static_cast<size_t>(written));
+    } else if (errno != EINTR) {
+      return;
+    }
+  }
+}
+
+std::string Output::styled(std::string_view text, std::string_view code) const {
+  return colour_ ? fmt::format("\x1b[{}m{}\x1b[0m", code, text) : std::string(text);
+}
+
+std::string printable(std::string_view text) { return escape_controls(text, Controls::kKeepLines); }
+std::string printable_line(std::string_view text) { return escape_controls(text, Controls::kEscapeAll); }
+
+int display_width(std::string_view text) {
+  int width = 0;
+  for (size_t at = 0; at < text.size();) {
+    const Utf8Step step = decode_utf8(text, at);
+    const bool wide = std::any_of(kWide.begin(), kWide.end(), [&](const auto& range) {
+      return step.code_point >= range.first && step.code_point <= range.second;
+    });
+    width += wide ? 2 : 1;
+    at += step.length_bytes;
+  }
+  return width;
+}
+
+std::string Table::text(const Output& out) const {
+  std::vector<int> widths;
+  for (size_t column = 0; column < columns_.size(); ++column) {
+    int width = display_width(columns_[column].title);
+    for (const auto& row : rows_) width = std::max(width, display_width(row[column]));
+    widths.push_back(width);
+  }
+  const auto line = [&](const auto& cell_of) {
+    std::string joined;
+    for (size_t column = 0; column < columns_.size(); ++column) {
+      const std::string_view cell = cell_of(column);
+      const std::string padding(static_cast<size_t>(widths[column] - display_width(cell)), ' ');
+      const bool right = columns_[column].align == Align::kRight;
+      if (column > 0) joined += "  ";
+      if (right) joined += padding;
+      joined += cell;
+      if (!right && column + 1 < columns_.size()) joined += padding;
+    }
+    return joined;
+  };
+  std::string all = out.bold(line([&](size_t column) { return std::string_view(columns_[column].title); })) + "\n";
+  for (const auto& row : rows_) all += line([&](size_t column) { return std::string_view(row[column]); }) + "\n";
+  return all;
+}
+
+std::string Table::markdown() const {
+  std::string all = "|";
+  for (const Column& column : columns_) all += fmt::format(" {} |", column.title);
+  all += "\n|";
+  for (const Column& column : columns_) all += column.align == Align::kRight ? " ---: |" : " --- |";
+  all += "\n";
+  for (const auto& row : rows_) {
+    all += "|";
+    for (const std::string& cell : row) {
+      all += ' ';
+      for (const char c : cell) {
+        if (c == '|') all += '\\';
+        all += c;
+      }
+      all += " |";
+    }
+    all += "\n";
+  }
+  return all;
+}
+
+std::string csv_cell(std::string_view cell) {
+  if (cell.find_first_of(",\"\n") == std::string_view::npos) return std::string(cell);
+  std::string quoted = "\"";
+  for (const char c : cell) {
+    if (c == '"') quoted += '"';
+    quoted += c;
+  }
+  quoted += '"';
+  return quoted;
+}
+
+Progress::Progress(Output& error, std::string label)
+    : error_(error), label_(std::move(label)), start_(Clock::now()), last_shown_(start_) {}
+
+Progress::~Progress() { clear(); }
+
+void Progress::update(double done_fraction) {
+  const auto now = Clock::now();
+  if (!error_.is_terminal() || now - start_ < kQuietFor || now - last_shown_ < kShowEvery) return;
+  last_shown_ = now;
+  shown_ = true;
+  error_.try_write(fmt::format("\r\x1b[K{} {:.0f} %", label_, 100 * std::clamp(done_fraction, 0.0, 1.0)));
+}
+
+void Progress::clear() {
+  if (shown_) error_.try_write("\r\x1b[K");
+  shown_ = false;
+}
+
+std::string format_count(uint64_t count) {
+  const double value = static_cast<double>(count);
+  if (value >= 1e12) return fmt::format("{:.2f} T", value / 1e12);
+  if (value >= 1e9) return fmt::format("{:.2f} B", value / 1e9);
+  if (value >= 1e6) return fmt::format("{:.1f} M", value / 1e6);
+  if (value >= 1e4) return fmt::format("{:.1f} K", value / 1e3);
+  return fmt::format("{}", count);
+}
+
+}  // namespace megalith::cli
