@@ -60,6 +60,7 @@ class Variant:
     layers: int = 2
     tied: bool = True
     biases: bool = False
+    epsilon: float = 1e-5
     rope: dict = field(default_factory=lambda: {"rope_type": "default", "rope_theta": 10000.0})
 
 
@@ -69,7 +70,7 @@ VARIANTS = [
     Variant("llama-llama3", {"": "BF16"}, rope=LLAMA3, hidden=96, heads=6),
     Variant("llama-yarn", {"": "F16"}, rope=YARN, tied=False),
     Variant("llama-longrope", {"": "BF16"}, rope=LONGROPE, head_width=24),
-    Variant("llama-biases", {"": "F16"}, biases=True),
+    Variant("llama-biases", {"": "F16"}, biases=True, epsilon=1e-2),
     Variant("llama-q4_0", {"": "Q4_0", "embedding": "Q8_0"}),
     Variant("llama-q4_1", {"": "Q4_1", "embedding": "Q8_0"}),
     Variant("llama-q5_1", {"": "Q5_1", "v": "Q8_0"}),
@@ -174,7 +175,7 @@ def make_tensors(variant, generator):
 def make_model(variant, state):
     common = dict(vocab_size=VOCABULARY, hidden_size=variant.hidden, intermediate_size=variant.intermediate,
                   num_hidden_layers=variant.layers, num_attention_heads=variant.heads, num_key_value_heads=variant.kv_heads,
-                  head_dim=variant.head_width, max_position_embeddings=CONTEXT, rms_norm_eps=1e-5,
+                  head_dim=variant.head_width, max_position_embeddings=CONTEXT, rms_norm_eps=variant.epsilon,
                   tie_word_embeddings=variant.tied, rope_parameters=dict(variant.rope), attn_implementation="eager",
                   bos_token_id=1, eos_token_id=2, pad_token_id=0)
     if variant.architecture == "qwen2":
@@ -248,7 +249,7 @@ def write_gguf(path, variant, tensors, tokenizer):
     writer.add_feed_forward_length(variant.intermediate)
     writer.add_head_count(variant.heads)
     writer.add_head_count_kv(variant.kv_heads)
-    writer.add_layer_norm_rms_eps(1e-5)
+    writer.add_layer_norm_rms_eps(variant.epsilon)
     if variant.architecture == "llama":
         writer.add_vocab_size(VOCABULARY)
     if variant.head_width * variant.heads != variant.hidden:
