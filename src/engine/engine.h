@@ -1,12 +1,13 @@
 #pragma once
-// The only door of the engine. Requests and events are plain values without pointers or callbacks, so that an engine may
-// live in this process or, later, behind a socket; whoever uses it cannot tell which.
+// The only door of the engine. Requests and events are plain values without pointers or callbacks, so that an engine
+// may live in this process or, later, behind a socket; whoever uses it cannot tell which.
 #include <chrono>
 #include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/cost_meter.h"
@@ -16,25 +17,41 @@
 
 namespace megalith {
 
-/// How the next token is chosen. The chain's order: repetition penalty, top-k, top-p, min-p, temperature, draw.
+/// How the next token is chosen. docs/sampling.md gives each step's formula; the chain's order is that of the fields:
+/// bias, penalties, DRY, top-n-sigma, top-k, typical, top-p, min-p, XTC, temperature, draw. Mirostat takes the place of
+/// everything from top-n-sigma to XTC.
 struct Sampling {
-  float temperature = 0.8F;         // 0: greedy, everything below but the penalty is ignored
-  int32_t top_k = 40;               // 0: off
-  float top_p = 0.95F;              // 1: off
-  float min_p = 0.05F;              // 0: off; relative to the most likely token
+  std::vector<std::pair<TokenId, float>> logit_bias;  // added to the logits; -infinity forbids a token
   float repetition_penalty = 1.0F;  // 1: off; > 1 divides positive and multiplies negative logits of recent tokens
-  int32_t penalty_window = 64;      // recent tokens, of prompt and answer, that the penalty looks at; -1: all
-  std::optional<uint64_t> seed;     // none: one is drawn and reported in the finished event
+  int32_t penalty_window = 64;      // recent tokens, of prompt and answer, that it looks at; -1: all
+  float presence_penalty = 0.0F;    // subtracted from the logits of tokens that the answer holds
+  float frequency_penalty = 0.0F;   // subtracted for each time that the answer holds the token
+  float dry_multiplier = 0.0F;      // 0: off; "don't repeat yourself": grows with the length of the repeated sequence
+  float dry_base = 1.75F;
+  int32_t dry_allowed_length = 2;                                  // longest repetition that costs nothing
+  int32_t dry_window = -1;                                         // recent tokens that it looks at; -1: all
+  std::vector<std::string> dry_breakers = {"\n", ":", "\"", "*"};  // no repetition reaches across tokens holding one
+  float top_n_sigma = 0.0F;      // 0: off; keeps logits within n standard deviations of the largest
+  int32_t top_k = 40;            // 0: off
+  float typical_p = 1.0F;        // 1: off
+  float top_p = 0.95F;           // 1: off
+  float min_p = 0.05F;           // 0: off; relative to the most likely token
+  float xtc_probability = 0.0F;  // 0: off; chance that the likeliest are left out
+  float xtc_threshold = 0.1F;    // all above it but the least likely of them
+  float temperature = 0.8F;      // 0: greedy, among what bias, penalties and DRY leave
+  float mirostat_tau = 0.0F;     // 0: off; version 2, target surprise in bits
+  float mirostat_eta = 0.1F;     // its learning rate
+  std::optional<uint64_t> seed;  // none: one is drawn and reported in the finished event
 };
 
 struct Request {
-  uint64_t id = 0;                 // unique among the requests in flight
-  std::vector<TokenId> prompt;     // at least one token
+  uint64_t id = 0;              // unique among the requests in flight
+  std::vector<TokenId> prompt;  // at least one token
   Sampling sampling;
-  int32_t max_tokens = -1;         // -1: until the context is full
-  std::vector<std::string> stop;   // strings that end the answer and are not part of it
-  int32_t top_logprobs = -1;       // -1: no log-probabilities; n: of the chosen token and of the n likeliest
-  int32_t choice = 0;              // index among several answers to one prompt; part of the random key
+  int32_t max_tokens = -1;        // -1: until the context is full
+  std::vector<std::string> stop;  // strings that end the answer and are not part of it
+  int32_t top_logprobs = -1;      // -1: no log-probabilities; n: of the chosen token and of the n likeliest
+  int32_t choice = 0;             // index among several answers to one prompt; part of the random key
   // Probes for evaluation.
   struct Probes {
     bool prompt_logprobs = false;  // log-probability of each prompt token given those before it, from the second on
@@ -85,13 +102,13 @@ struct Event {
 
 struct EngineOptions {
   std::string model_path;
-  int32_t context_tokens = 0;    // 0: the model's own, lowered to what memory grants (a notice says so)
-  int32_t max_sequences = 1;     // that may run at once
+  int32_t context_tokens = 0;        // 0: the model's own, lowered to what memory grants (a notice says so)
+  int32_t max_sequences = 1;         // that may run at once
   int32_t prefill_chunk_tokens = 0;  // 0: chosen by the scheduler, by time; results do not depend on it
-  int threads = 0;               // 0: all physical cores
-  std::string instruction_set;   // empty: the best
+  int threads = 0;                   // 0: all physical cores
+  std::string instruction_set;       // empty: the best
   uint64_t memory_limit_bytes = 0;   // 0: what the machine has available
-  bool profile = false;          // keep costs per op for Engine::take_profile
+  bool profile = false;              // keep costs per op for Engine::take_profile
 };
 
 struct EngineProperties {

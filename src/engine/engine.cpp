@@ -1,0 +1,357 @@
+#include "engine/engine.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <condition_variable>
+#include <deque>
+#include <mutex>
+#include <nlohmann/json.hpp>
+#include <thread>
+#include <unordered_set>
+
+#include "backends/registry.h"
+#include "base/machine.h"
+#include "engine/sampler.h"
+#include "engine/scheduler.h"
+#include "models/model.h"
+#include "text/gguf_vocabulary.h"
+#include "text/jinja/chat_template.h"
+
+namespace megalith {
+
+std::string_view name(FinishReason reason) {
+  switch (reason) {
+    case FinishReason::kEnd:
+    case FinishReason::kStopString:
+      return "stop";
+    case FinishReason::kLength:
+      return "length";
+    case FinishReason::kCancelled:
+      return "cancelled";
+    case FinishReason::kError:
+      return "error";
+  }
+  return "error";
+}
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+// Kept free of KV when the context is chosen: activations, logits, tokenizer tables.
+constexpr uint64_t kHeadroomBytes = 256ULL << 20;
+
+/// The context to grant, and a notice if it is not what the model was made for. Throws kDoesNotFit.
+struct GrantedContext {
+  int32_t tokens;
+  std::string notice;
+};
+
+GrantedContext grant_context(const EngineOptions& options, const ModelProperties& model, const Ledger& ledger) {
+  const uint64_t page_bytes = model.state.page_bytes();
+  const uint64_t available = ledger.available_bytes();
+  const uint64_t usable = available > kHeadroomBytes ? available - kHeadroomBytes : 0;
+  const auto sequences = static_cast<uint64_t>(options.max_sequences);
+  const uint64_t fitting = std::min<uint64_t>(usable / (page_bytes * sequences), INT32_MAX / kPageTokens) * kPageTokens;
+  const auto largest = static_cast<int32_t>(fitting);
+  const bool chosen = options.context_tokens > 0;
+  const int32_t wanted = chosen ? options.context_tokens : model.context_tokens;
+  if (largest < (chosen ? wanted : std::min(wanted, kPageTokens))) {
+    const auto needed = static_cast<uint64_t>(PagePool::pages_for(wanted)) * page_bytes * sequences;
+    throw Error(ErrorKind::kDoesNotFit,
+                fmt::format("a context of {} tokens needs {} for {} sequence{}, but {} are free; {}", wanted,
+                            format_bytes(needed), sequences, sequences == 1 ? "" : "s", format_bytes(usable),
+                            largest > 0 ? fmt::format("the largest that fits is --ctx {}", largest)
+                                        : std::string("not even one page of 64 tokens fits: free memory or take a "
+                                                      "smaller model")));
+  }
+  if (!chosen && largest < wanted) {
+    return {largest,
+            fmt::format("the context is {} tokens, not the model's {}: more does not fit in memory", largest, wanted)};
+  }
+  if (wanted > model.context_tokens) {
+    return {wanted, fmt::format("a context of {} tokens is longer than the {} that the model was made for", wanted,
+                                model.context_tokens)};
+  }
+  return {wanted, {}};
+}
+
+class InProcessEngine final : public Engine {
+ public:
+  explicit InProcessEngine(const EngineOptions& options);
+  ~InProcessEngine() override;
+
+  const EngineProperties& properties() const override { return properties_; }
+  std::vector<Ledger::Line> memory() const override { return ledger_.report(); }
+  std::vector<TokenId> tokenize(std::string_view text, EncodeOptions options) const override {
+    return tokenizer_->encode(text, options);
+  }
+  std::string detokenize(const std::vector<TokenId>& tokens, Tokenizer::Special special) const override;
+  std::string apply_template(const std::string& variables_json) const override;
+  void submit(Request request) override;
+  void cancel(uint64_t id) override;
+  std::optional<Event> next_event(std::chrono::milliseconds timeout) override;
+  int32_t in_flight() const override;
+  std::vector<CostMeter::Line> take_profile() override;
+
+ private:
+  struct Submission {
+    Request request;
+    Clock::time_point at;
+  };
+  void check_vocabulary() const;
+  void read_template();
+  void describe(const EngineOptions& options, const GrantedContext& context);
+  void serve();
+  /// Ends every request in flight with an error; later ones are refused. `mutex_` must be held.
+  void give_up(const std::string& fault);
+  /// Hands events to the consumer; `mutex_` must be held.
+  void publish(std::vector<Event>& events);
+
+  Ledger ledger_;
+  std::shared_ptr<const Checkpoint> checkpoint_;
+  std::unique_ptr<Tokenizer> tokenizer_;
+  std::optional<ChatTemplate> template_;
+  std::unique_ptr<Ops> ops_;
+  std::unique_ptr<Model> model_;
+  EngineProperties properties_;
+  bool profile_;
+  CostMeter step_meter_;  // of the engine's thread
+  std::unique_ptr<Scheduler> scheduler_;
+
+  mutable std::mutex mutex_;
+  std::condition_variable work_;   // for the engine's thread
+  std::condition_variable event_;  // for the consumer
+  std::vector<Submission> submissions_;
+  std::vector<uint64_t> cancellations_;
+  std::deque<Event> events_;
+  std::unordered_set<uint64_t> ids_;  // in flight
+  CostMeter meter_;                   // since the last take_profile
+  std::string broken_;                // why the engine serves no more, or empty
+  bool stopping_ = false;
+  std::thread thread_;
+};
+
+uint64_t memory_limit(const EngineOptions& options, const Machine& machine) {
+  return options.memory_limit_bytes > 0 ? options.memory_limit_bytes : machine.memory_available_bytes;
+}
+
+InProcessEngine::InProcessEngine(const EngineOptions& options)
+    : ledger_(memory_limit(options, probe_machine())), profile_(options.profile) {
+  if (options.max_sequences < 1) throw Error(ErrorKind::kUsage, "max_sequences must be 1 or more");
+  if (options.context_tokens < 0) throw Error(ErrorKind::kUsage, "the context must be 1 token or more (--ctx)");
+  checkpoint_ = open_checkpoint(options.model_path);
+  BackendOptions backend;
+  backend.threads = options.threads;
+  if (!options.instruction_set.empty()) backend.instruction_set = instruction_set_from_name(options.instruction_set);
+  ops_ = make_cpu_ops(ledger_, probe_machine(), backend);
+  model_ = load_model(*checkpoint_, *ops_);
+  tokenizer_ = make_tokenizer(read_vocabulary(*checkpoint_));
+  check_vocabulary();
+  const GrantedContext context = grant_context(options, model_->properties(), ledger_);
+  const int32_t pages = PagePool::pages_for(context.tokens) * options.max_sequences;
+  ops_->allocate_state(model_->properties().state, pages);
+  describe(options, context);
+  read_template();
+  scheduler_ = std::make_unique<Scheduler>(
+      Scheduler::Setup{ops_.get(), model_.get(), tokenizer_.get(), checkpoint_.get(), context.tokens, pages,
+                       options.max_sequences, options.prefill_chunk_tokens, profile_ ? &step_meter_ : nullptr});
+  thread_ = std::thread([this] { serve(); });
+}
+
+InProcessEngine::~InProcessEngine() {
+  {
+    std::lock_guard lock(mutex_);
+    stopping_ = true;
+  }
+  work_.notify_all();
+  thread_.join();
+}
+
+void InProcessEngine::check_vocabulary() const {
+  const int32_t embedded = model_->properties().vocabulary_size;
+  if (tokenizer_->size() != embedded) {
+    throw Error(ErrorKind::kInvalidModel,
+                fmt::format("{}: the tokenizer has {} tokens but the embedding has {} rows; the file is inconsistent, "
+                            "convert or download it again",
+                            checkpoint_->path(), tokenizer_->size(), embedded));
+  }
+}
+
+void InProcessEngine::describe(const EngineOptions& options, const GrantedContext& context) {
+  const ModelProperties& model = model_->properties();
+  const Ops::Properties device = ops_->properties();
+  EngineProperties& p = properties_;
+  p.model_path = options.model_path;
+  p.model_name = model.name;
+  p.architecture = model.architecture;
+  p.parameters = model.parameters;
+  p.weight_bytes = checkpoint_->weight_bytes();
+  p.layers = model.layers;
+  p.vocabulary_size = model.vocabulary_size;
+  p.model_context_tokens = model.context_tokens;
+  p.context_tokens = context.tokens;
+  p.kv_bytes_per_token = model.state.page_bytes() / kPageTokens;
+  p.bos = tokenizer_->vocabulary().bos;
+  p.eos = tokenizer_->vocabulary().eos;
+  p.backend = device.backend;
+  p.instruction_set = device.instruction_set;
+  p.threads = device.threads;
+  p.batch_invariant = device.batch_invariant;
+  if (!context.notice.empty()) p.notices.push_back(context.notice);
+}
+
+void InProcessEngine::read_template() {
+  const std::optional<std::string> source = read_chat_template(*checkpoint_);
+  if (!source) return;
+  try {
+    template_.emplace(*source);
+    properties_.has_chat_template = true;
+  } catch (const Error& error) {
+    properties_.notices.push_back(
+        fmt::format("the file's chat template cannot be used, prompts are taken as they are: {}", error.what()));
+  }
+}
+
+std::string InProcessEngine::detokenize(const std::vector<TokenId>& tokens, Tokenizer::Special special) const {
+  return tokenizer_->decode(tokens, special);
+}
+
+std::string InProcessEngine::apply_template(const std::string& variables_json) const {
+  if (!template_) {
+    throw Error(ErrorKind::kUsage,
+                fmt::format("{} has no chat template; give the prompt as plain text (--raw)", checkpoint_->path()));
+  }
+  nlohmann::ordered_json variables;
+  try {
+    variables = nlohmann::ordered_json::parse(variables_json);
+  } catch (const nlohmann::json::exception& error) {
+    throw Error(ErrorKind::kUsage, fmt::format("the template's variables are not JSON: {}", error.what()));
+  }
+  const Vocabulary& vocabulary = tokenizer_->vocabulary();
+  const auto give_token = [&](const char* key, const std::optional<TokenId>& token) {
+    if (token && !variables.contains(key)) {
+      variables[key] = std::string(tokenizer_->bytes(*token, Tokenizer::Special::kRender));
+    }
+  };
+  give_token("bos_token", vocabulary.bos);
+  give_token("eos_token", vocabulary.eos);
+  if (!variables.contains("add_generation_prompt")) variables["add_generation_prompt"] = true;
+  return template_->render(variables);
+}
+
+void InProcessEngine::submit(Request request) {
+  if (request.prompt.empty()) throw Error(ErrorKind::kUsage, "the prompt is empty: it needs at least one token");
+  if (static_cast<int64_t>(request.prompt.size()) > properties_.context_tokens) {
+    throw Error(ErrorKind::kUsage,
+                fmt::format("the prompt has {} tokens, but the context is {} tokens; shorten it or raise --ctx",
+                            request.prompt.size(), properties_.context_tokens));
+  }
+  for (const TokenId token : request.prompt) {
+    if (token < 0 || token >= properties_.vocabulary_size) {
+      throw Error(ErrorKind::kUsage,
+                  fmt::format("token id {} is not in the vocabulary of {} tokens", token, properties_.vocabulary_size));
+    }
+  }
+  if (request.max_tokens < -1)
+    throw Error(ErrorKind::kUsage, "max_tokens must be -1 (until the context is full) or more");
+  if (request.top_logprobs > properties_.vocabulary_size) {
+    throw Error(ErrorKind::kUsage, fmt::format("{} log-probabilities were asked for, but the vocabulary has {} tokens",
+                                               request.top_logprobs, properties_.vocabulary_size));
+  }
+  validate(request.sampling, properties_.vocabulary_size);
+  {
+    std::lock_guard lock(mutex_);
+    if (!broken_.empty()) throw Error(ErrorKind::kRuntime, broken_);
+    if (!ids_.insert(request.id).second) {
+      throw Error(ErrorKind::kUsage, fmt::format("a request with id {} is in flight already", request.id));
+    }
+    submissions_.push_back({std::move(request), Clock::now()});
+  }
+  work_.notify_one();
+}
+
+void InProcessEngine::cancel(uint64_t id) {
+  {
+    std::lock_guard lock(mutex_);
+    if (!ids_.contains(id)) return;
+    cancellations_.push_back(id);
+  }
+  work_.notify_one();
+}
+
+std::optional<Event> InProcessEngine::next_event(std::chrono::milliseconds timeout) {
+  std::unique_lock lock(mutex_);
+  if (!event_.wait_for(lock, timeout, [&] { return !events_.empty(); })) return std::nullopt;
+  Event event = std::move(events_.front());
+  events_.pop_front();
+  return event;
+}
+
+int32_t InProcessEngine::in_flight() const {
+  std::lock_guard lock(mutex_);
+  return static_cast<int32_t>(ids_.size());
+}
+
+std::vector<CostMeter::Line> InProcessEngine::take_profile() {
+  std::lock_guard lock(mutex_);
+  return std::exchange(meter_, {}).lines();
+}
+
+void InProcessEngine::publish(std::vector<Event>& events) {
+  for (Event& event : events) {
+    if (event.kind == Event::Kind::kFinished) ids_.erase(event.request);
+    events_.push_back(std::move(event));
+  }
+  if (!events.empty()) event_.notify_all();
+  events.clear();
+}
+
+void InProcessEngine::give_up(const std::string& fault) {
+  broken_ = fmt::format("the engine stopped after an internal fault: {}", fault);
+  std::vector<Event> events;
+  for (const uint64_t id : ids_) {
+    Event event;
+    event.request = id;
+    event.kind = Event::Kind::kFinished;
+    event.reason = FinishReason::kError;
+    event.error = broken_;
+    events.push_back(std::move(event));
+  }
+  publish(events);
+}
+
+void InProcessEngine::serve() {
+  std::vector<Event> events;
+  std::unique_lock lock(mutex_);
+  while (true) {
+    work_.wait(lock,
+               [&] { return stopping_ || !submissions_.empty() || !cancellations_.empty() || !scheduler_->idle(); });
+    if (stopping_) return;
+    std::vector<Submission> submissions = std::exchange(submissions_, {});
+    std::vector<uint64_t> cancellations = std::exchange(cancellations_, {});
+    lock.unlock();
+    std::string fault;
+    try {
+      for (Submission& submission : submissions) scheduler_->add(std::move(submission.request), submission.at);
+      for (const uint64_t id : cancellations) scheduler_->cancel(id, events);
+      scheduler_->step(events);
+      if (scheduler_->idle()) scheduler_->check_integrity();
+    } catch (const std::exception& error) {
+      // Not a request's fault (those end alone): the scheduler's own state can no longer be trusted.
+      fault = error.what();
+    }
+    lock.lock();
+    meter_.add(step_meter_);
+    step_meter_.clear();
+    publish(events);
+    if (!fault.empty()) return give_up(fault);
+  }
+}
+
+}  // namespace
+
+std::unique_ptr<Engine> open_engine(const EngineOptions& options) { return std::make_unique<InProcessEngine>(options); }
+
+}  // namespace megalith
