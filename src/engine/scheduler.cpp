@@ -197,7 +197,9 @@ void Scheduler::run(std::span<const Share> shares, std::vector<Event>& events) {
 void Scheduler::compute(std::span<const Share> shares, std::vector<Event>& events) {
   const Batch batch = make_batch(shares);
   setup_.ops->begin_step(batch, setup_.meter);
-  std::span<const float> logits = setup_.ops->read(setup_.model->forward(*setup_.ops, batch));
+  const Tensor scores = setup_.model->forward(*setup_.ops, batch);
+  std::span<const float> logits;
+  if (!batch.output_rows.empty()) logits = setup_.ops->read(scores);
   setup_.ops->end_step();
   setup_.checkpoint->check_intact();
   for (const float logit : logits) {
