@@ -48,7 +48,9 @@ std::string describe_foreign_file(std::span<const std::byte> bytes) {
   if (text.empty()) return "empty";
   if (is_safetensors(text))
     return "a safetensors file, which this version does not read yet; get a .gguf of this model";
-  const auto same = [](char a, char b) { return std::tolower(static_cast<unsigned char>(a)) == b; };
+  const auto same = [](char a, char b) {
+    return std::tolower(static_cast<unsigned char>(a)) == static_cast<unsigned char>(b);
+  };
   for (const auto& [prefix, meaning] : kSignatures) {
     if (text.size() >= prefix.size() &&
         std::equal(prefix.begin(), prefix.end(), text.begin(), [&](char p, char t) { return same(t, p); })) {
