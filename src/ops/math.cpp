@@ -42,7 +42,7 @@ float tanh_float(float x) {
     p = std::fma(p, square, kC2);
     p = std::fma(p, square, kC1);
     p = std::fma(p, square, kC0);
-    return std::fma(p * square, x, x);
+    return std::copysign(std::fma(p * square, magnitude, magnitude), x);
   }
   if (x != x) return x;
   const float result = 1.0F - 2.0F / (exp_float(2.0F * magnitude) + 1.0F);
