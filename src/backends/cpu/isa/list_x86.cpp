@@ -4,7 +4,8 @@
 namespace megalith::cpu {
 
 std::span<const KernelTable* const> kernel_tables() {
-  static constexpr const KernelTable* kTables[] = {&kScalarTable};
+  static constexpr const KernelTable* kTables[] = {&kScalarTable, &kAvx2Table, &kAvxVnniTable, &kAvx512Table,
+                                                   &kAvx512VnniTable};
   return kTables;
 }
 
