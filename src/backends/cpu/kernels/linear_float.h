@@ -71,7 +71,7 @@ template <class V, class W, int kRows, int kTokens>
     }
   }
   for (int t = 0; t < kTokens; ++t) {
-    float values[kRows] = {};
+    float values[kRows];
     for (int r = 0; r < kRows; ++r) values[r] = V::reduce(sums[r][t]);
     store_tile<kRows>(task, tile, token + t, values);
   }

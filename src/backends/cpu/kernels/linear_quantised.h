@@ -209,7 +209,7 @@ template <class V, class F, int kTokens>
     x += task.padded_tokens * kSuperblockGroups;
   }
   for (int t = 0; t < kTokens && task.token_begin + t < task.token_end; ++t) {
-    alignas(64) float values[V::kLanes] = {};
+    alignas(64) float values[V::kLanes];
     V::store_float(values, outputs[0][t]);
     store_tile<V::kLanes>(task, tile, task.token_begin + t, values);
   }

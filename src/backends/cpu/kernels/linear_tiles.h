@@ -47,7 +47,8 @@ MEGALITH_INLINE void streaming_tiles(const LinearTask& task, Body&& body) {
 template <int kRows>
 MEGALITH_INLINE void store_tile(const LinearTask& task, const RowTile& tile, int64_t token, const float* values) {
   float* out = task.out + token * task.out_stride;
-  for (int lane = tile.begin; lane < tile.end; ++lane) {
+  for (int lane = 0; lane < kRows; ++lane) {
+    if (lane < tile.begin || lane >= tile.end) continue;
     const int64_t row = tile.first + lane * tile.stride;
     out[row] = task.bias == nullptr ? values[lane] : values[lane] + task.bias[row];
   }
