@@ -60,22 +60,26 @@ class NfcWindow {
 
  private:
   // utf8proc_decompose orders marks by insertion, which is quadratic in a run of them: a megabyte of alternating
-  // accents would take hours. Hence a stable sort of our own.
+  // accents would take hours. Hence a sort of our own: by combining class, equal ones in their order.
   void sort_marks() {
     const auto combining_class = [](utf8proc_int32_t code_point) {
-      return utf8proc_get_property(code_point)->combining_class;
+      return static_cast<uint64_t>(utf8proc_get_property(code_point)->combining_class);
     };
-    const auto is_mark = [&](utf8proc_int32_t code_point) { return combining_class(code_point) != 0; };
-    auto begin = code_points_.begin();
-    while (true) {
-      begin = std::find_if(begin, code_points_.end(), is_mark);
-      if (begin == code_points_.end()) return;
-      const auto end = std::find_if_not(begin, code_points_.end(), is_mark);
-      std::stable_sort(begin, end, [&](auto a, auto b) { return combining_class(a) < combining_class(b); });
-      begin = end;
+    const size_t count = code_points_.size();
+    for (size_t begin = 0, end = 0; begin < count; begin = end + 1) {
+      sort_keys_.clear();
+      for (end = begin; end < count && combining_class(code_points_[end]) != 0; ++end) {
+        const uint64_t code_point = static_cast<uint32_t>(code_points_[end]);
+        sort_keys_.push_back(combining_class(code_points_[end]) << 56 | (end - begin) << 24 | code_point);
+      }
+      std::sort(sort_keys_.begin(), sort_keys_.end());
+      for (size_t i = 0; i < sort_keys_.size(); ++i) {
+        code_points_[begin + i] = static_cast<utf8proc_int32_t>(sort_keys_[i] & 0xFFFFFF);
+      }
     }
   }
 
+  std::vector<uint64_t> sort_keys_;  // class (8 bits), place in the run (32 bits), code point (24 bits)
   std::vector<utf8proc_int32_t> code_points_;
 };
 

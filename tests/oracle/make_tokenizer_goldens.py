@@ -84,6 +84,8 @@ CORPUS = [
     "{\"key\": [1, 22, 333, 4444], \"nested\": {\"a\": null, \"b\": true}}\n",
     "   three spaces,    four,\ttab,\t\ttwo tabs, \n\n\n and \n \n mixed \r\n\r\n ends.   ",
     "#include <vector>\nstd::vector<std::string> names_;  // held back\n\n/* ==== */ a->b(c[0], &d);\n",
+    "one\ntwo\nthree\nand\nthe\nend\nand\ntheir\nthey\nare\nin\nto\nof\nis\n\nthe\r\nand\tthe\tend\tto\n",
+    "Congre\u017fs, o'\u017fa, e'\u017fe, it'\u017fo; it'so, I'man, we'reno, they'veto, I'lland, he'don, SHE'LLBE, I'MIN, 'tisn't",
     "-----\n***** ~~~~ ==== //// ....... ,,,, !!!! ???? ((())) [[[]]] {{{}}} <<<>>> |||| &&&& $$ 5€ @home #tag\n",
 ]
 

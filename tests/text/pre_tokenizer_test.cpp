@@ -83,6 +83,8 @@ TEST(PreTokenizer, SmolLmSplitsDigitsBeforeAnythingElse) {
 TEST(PreTokenizer, Qwen2) {
   EXPECT_EQ(words_of("qwen2", "It'S 12!\r\n\n  x\n y"),
             (Words{"It", "'S", " ", "1", "2", "!\r\n\n", " ", " x", "\n", " y"}));
+  // A line end is no part of a word, any other sign before letters is.
+  EXPECT_EQ(words_of("qwen2", "\na\rb\tc(d"), (Words{"\n", "a", "\r", "b", "\tc", "(d"}));
   // The regular expressions ignore case as Unicode does: the long s is an s.
   EXPECT_EQ(words_of("qwen2", "a'\u017Fb"), (Words{"a", "'\u017F", "b"}));
   EXPECT_EQ(words_of("gpt-2", "a'\u017Fb"), (Words{"a", "'", "\u017Fb"}));
