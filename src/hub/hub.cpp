@@ -229,7 +229,7 @@ std::string resolve_model(std::string_view model, const Environment& environment
   if (model.starts_with(kOllamaPrefix)) {
     return ollama::resolve(model.substr(kOllamaPrefix.size()), environment.ollama_models);
   }
-  const std::string path(model);
+  std::string path(model);
   std::error_code error;
   const fs::file_status status = fs::status(path, error);
   // A folder that happens to be called as a short name does not hide the model; a path can always say ./ before it.
