@@ -28,6 +28,7 @@ MODELS = {
 }
 PROMPT = "The capital of France is"
 GREEDY_TOKENS = 16
+PRECISE, PRECISE_TOKENS = "smollm2", 32  # also in float64 (where transformers allows it), to know how much float32 rounds
 ROWS = 64  # logits computed at a time: the vocabulary is large
 
 
@@ -67,6 +68,10 @@ def measure(name, folder):
         "tokens": tokens,
         "token_logprobs": [round(value, 4) for value in values],
     }
+    if name == PRECISE:
+        precise = token_logprobs(model.double(), tokens[:PRECISE_TOKENS])
+        difference = [(a - b) ** 2 for a, b in zip(precise, values)]
+        result["precise"] = {"token_logprobs": precise, "rounding_error": math.sqrt(sum(difference) / len(difference))}
     OUT.mkdir(parents=True, exist_ok=True)
     (OUT / f"{name}.json").write_text(json.dumps(result, ensure_ascii=False, separators=(",", ":")) + "\n", encoding="utf-8")
     print(f"{name}: {len(tokens)} tokens, perplexity {result['perplexity']:.4f}, {PROMPT!r} -> {result['greedy_text']!r}", flush=True)
