@@ -54,7 +54,7 @@ Vocabulary read_vocabulary(const Checkpoint& checkpoint) {
   Vocabulary vocabulary;
   vocabulary.source = checkpoint.path();
   vocabulary.model = metadata.string("tokenizer.ggml.model");
-  vocabulary.pre = metadata.find_string("tokenizer.ggml.pre").value_or("default");
+  vocabulary.pre = metadata.find_string("tokenizer.ggml.pre").value_or("");
   vocabulary.tokens = copy_strings(metadata, kTokens);
   vocabulary.types = read_types(checkpoint);
   for (const double score : metadata.numbers("tokenizer.ggml.scores")) {
