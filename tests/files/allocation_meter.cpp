@@ -9,7 +9,8 @@ std::atomic<uint64_t> largest{0};
 std::atomic<uint64_t> total{0};
 }  // namespace
 
-void* operator new(size_t size_bytes) {
+// Weak: the thread sanitizer brings its own, and then nothing is counted.
+[[gnu::weak]] void* operator new(size_t size_bytes) {
   total += size_bytes;
   uint64_t seen = largest.load();
   while (seen < size_bytes && !largest.compare_exchange_weak(seen, size_bytes)) {
@@ -18,8 +19,8 @@ void* operator new(size_t size_bytes) {
   throw std::bad_alloc();
 }
 
-void operator delete(void* memory) noexcept { std::free(memory); }
-void operator delete(void* memory, size_t) noexcept { std::free(memory); }
+[[gnu::weak]] void operator delete(void* memory) noexcept { std::free(memory); }
+[[gnu::weak]] void operator delete(void* memory, size_t) noexcept { std::free(memory); }
 
 namespace megalith {
 
