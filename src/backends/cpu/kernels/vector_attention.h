@@ -43,7 +43,18 @@ struct ChunkTile {
   const int32_t* visible;  // [rows] positions that each row sees, 1 to 64, rising
   float* state;            // [rows][partial_floats]
   bool first;              // chunk of the partial: nothing to merge with
+  // What is read next, fetched meanwhile: a page lies far from the one before it, where no hardware looks ahead.
+  const Cached* next_keys;
+  const Cached* next_values;
 };
+
+/// Starts to load row `index` of `width` halves. Float copies are in the cache already.
+inline __attribute__((always_inline)) void fetch_row(const uint16_t* rows, int64_t index, int32_t width) {
+  constexpr int32_t kLineHalves = 32;
+  const uint16_t* row = rows + index * width;
+  for (int32_t i = 0; i < width; i += kLineHalves) __builtin_prefetch(row + i);
+}
+inline void fetch_row(const float*, int64_t, int32_t) {}
 
 template <class S, int kRows, class Cached>
 inline __attribute__((always_inline)) void tile_scores(const ChunkTile<Cached>& tile, float* scores) {
@@ -60,6 +71,7 @@ inline __attribute__((always_inline)) void tile_scores(const ChunkTile<Cached>& 
     }
     const Cached* key = tile.keys + panel;
     for (int32_t d = 0; d < tile.key_width; ++d, key += kChunk) {
+      if (panel == 0) fetch_row(tile.next_keys, d, kChunk);
       V keys[kVectors];
 #pragma GCC unroll 8
       for (int j = 0; j < kVectors; ++j) keys[j] = load_cached<S>(key + j * S::kLanes);
@@ -139,6 +151,7 @@ inline __attribute__((always_inline)) void tile_outputs(const ChunkTile<Cached>&
   const Cached* value = tile.values + column;
   const int32_t common = tile.visible[0];
   for (int32_t t = 0; t < common; ++t, value += tile.value_width) {
+    if (column == 0) fetch_row(tile.next_values, t, tile.value_width);
     V values[kVectors];
 #pragma GCC unroll 8
     for (int j = 0; j < kVectors; ++j) values[j] = load_cached<S>(value + j * S::kLanes);
@@ -318,23 +331,47 @@ class BlockPass {
   }
 
   void attend_chunk(int32_t chunk, float* state, bool first) {
-    const uint16_t* page = block_.pool + block_.pages[chunk] * block_.page_halves;
-    const uint16_t* keys = page + block_.key_offset;
-    const uint16_t* values = page + block_.value_offset;
     const int32_t from = first_row(chunk);
+    const uint16_t* keys = page(chunk) + block_.key_offset;
+    const uint16_t* values = page(chunk) + block_.value_offset;
     if (n_rows_ - from <= 2 * S::kTileRows) {
-      attend_tiles(chunk, from, keys, values, state, first);
+      const uint16_t* next = page(chunk + 1 < block_.end_chunk ? chunk + 1 : chunk);
+      attend_tiles<uint16_t>({.queries = nullptr,
+                              .keys = keys,
+                              .values = values,
+                              .key_width = block_.key_width,
+                              .value_width = block_.value_width,
+                              .visible = nullptr,
+                              .state = state,
+                              .first = first,
+                              .next_keys = next + block_.key_offset,
+                              .next_values = next + block_.value_offset},
+                             chunk);
       return;
     }
     for (int32_t i = 0; i < kChunk * block_.key_width; i += S::kLanes) S::store(keys_ + i, S::load_half(keys + i));
     for (int32_t i = 0; i < kChunk * block_.value_width; i += S::kLanes) {
       S::store(values_ + i, S::load_half(values + i));
     }
-    attend_tiles<float>(chunk, from, keys_, values_, state, first);
+    attend_tiles<float>({.queries = nullptr,
+                         .keys = keys_,
+                         .values = values_,
+                         .key_width = block_.key_width,
+                         .value_width = block_.value_width,
+                         .visible = nullptr,
+                         .state = state,
+                         .first = first,
+                         .next_keys = nullptr,
+                         .next_values = nullptr},
+                        chunk);
   }
 
+  const uint16_t* page(int32_t chunk) const { return block_.pool + block_.pages[chunk] * block_.page_halves; }
+
+  /// `all`: the chunk and the state of row 0; each tile gets its own queries, visible and state.
   template <class Cached>
-  void attend_tiles(int32_t chunk, int32_t from, const Cached* keys, const Cached* values, float* state, bool first) {
+  void attend_tiles(const ChunkTile<Cached>& all, int32_t chunk) {
+    const int32_t from = first_row(chunk);
     const int32_t n_tiles = (n_rows_ - from + S::kTileRows - 1) / S::kTileRows;
     for (int32_t i = 0; i < n_tiles; ++i) {
       // Even tiles: seven rows as 4 + 3 rather than 6 + 1, which would wait for its sums.
@@ -345,9 +382,11 @@ class BlockPass {
         const int32_t sees = block_.first_position + r / block_.group - chunk * kChunk + 1;
         visible[r - begin] = sees < kChunk ? sees : kChunk;
       }
-      attend_rows<S, S::kTileRows, Cached>(
-          end - begin, {queries_ + static_cast<int64_t>(begin) * block_.key_width, keys, values, block_.key_width,
-                        block_.value_width, visible, state + begin * stride_, first});
+      ChunkTile<Cached> tile = all;
+      tile.queries = queries_ + static_cast<int64_t>(begin) * block_.key_width;
+      tile.visible = visible;
+      tile.state = all.state + begin * stride_;
+      attend_rows<S, S::kTileRows>(end - begin, tile);
     }
   }
 
