@@ -27,7 +27,7 @@ class Budget {
     std::size_t bytes = SIZE_MAX;      // alive at one time: values, buffers, output
     std::uint32_t depth = UINT32_MAX;  // nested evaluations
   };
-  static constexpr std::size_t kBytesPerStep = 64;
+  static constexpr std::size_t kBytesPerStep = 16;
 
   Budget() = default;
   explicit Budget(const Limits& limits) : limits_(limits) {}
@@ -45,6 +45,11 @@ class Budget {
     live_bytes_ += bytes;
   }
   void release(std::size_t bytes) noexcept { live_bytes_ -= bytes; }
+  /// Faults if so many bytes could not be reserved: before building something whose owner will reserve them.
+  void require(std::size_t bytes) {
+    reserve(bytes);
+    release(bytes);
+  }
   std::size_t live_bytes() const { return live_bytes_; }
 
   /// One level of nested evaluation, for as long as it lives.

@@ -14,9 +14,9 @@ using jinja::Fault;
 namespace {
 
 // A template may do this much, and in proportion to the conversation: enough for thousands of messages with tools, yet
-// a hostile one ends within some tenths of a second. The depth keeps the C++ stack below 1 MiB.
+// a hostile one ends within some tenths of a second and 64 MiB. The depth keeps the C++ stack below 512 KiB.
 constexpr std::uint64_t kBaseSteps = 4'000'000, kStepsPerInputByte = 4;
-constexpr std::size_t kBaseBytes = 16 << 20, kBytesPerInputByte = 4;
+constexpr std::size_t kBaseBytes = 12 << 20, kBytesPerInputByte = 4;
 constexpr std::uint32_t kMaxDepth = 800;
 
 [[noreturn]] void fail(const Fault& fault, int line) {

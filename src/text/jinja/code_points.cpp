@@ -121,8 +121,22 @@ bool is_printable(char32_t c) {
   return find_run(unicode_tables().printable, c) != nullptr;
 }
 
-void append_upper(std::string& text, char32_t c) { append_mapped(text, unicode_tables().to_upper, c); }
-void append_lower(std::string& text, char32_t c) { append_mapped(text, unicode_tables().to_lower, c); }
+void append_upper(std::string& text, char32_t c) {
+  if (c < 0x80) {
+    text.push_back(static_cast<char>(c >= 'a' && c <= 'z' ? c - 0x20 : c));
+  } else {
+    append_mapped(text, unicode_tables().to_upper, c);
+  }
+}
+
+void append_lower(std::string& text, char32_t c) {
+  if (c < 0x80) {
+    text.push_back(static_cast<char>(c >= 'A' && c <= 'Z' ? c + 0x20 : c));
+  } else {
+    append_mapped(text, unicode_tables().to_lower, c);
+  }
+}
+
 void append_title(std::string& text, char32_t c) { append_mapped(text, unicode_tables().to_title, c); }
 
 std::string to_upper(std::string_view text) {

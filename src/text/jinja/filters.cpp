@@ -7,6 +7,7 @@
 #include "text/jinja/json.h"
 #include "text/jinja/number_text.h"
 #include "text/jinja/operators.h"
+#include "text/jinja/stable_sort.h"
 #include "text/jinja/strings.h"
 #include "text/jinja/tables.h"
 
@@ -40,7 +41,7 @@ enum class Order { kAscending, kDescending };
 
 /// Stable, also when descending, as Python's sorted(reverse=True) is.
 void sort_by_key(const Call& call, std::vector<Keyed>& elements, Order order) {
-  std::stable_sort(elements.begin(), elements.end(), [&](const Keyed& a, const Keyed& b) {
+  stable_sort(elements, [&](const Keyed& a, const Keyed& b) {
     return order == Order::kAscending ? compare(call.budget, a.key, b.key, "<") < 0
                                       : compare(call.budget, b.key, a.key, "<") < 0;
   });
@@ -85,7 +86,7 @@ Value filter_title(const Call& call) {
 Value filter_trim(const Call& call) {
   const std::string text = subject_text(call);
   if (!call.given(1)) return call.string(std::string(strip(text, Side::kBoth)));
-  return call.string(std::string(strip(text, call.text(1), Side::kBoth)));
+  return call.string(std::string(strip(call.budget, text, call.text(1), Side::kBoth)));
 }
 
 Value filter_replace(const Call& call) {
@@ -104,7 +105,7 @@ Value filter_indent(const Call& call) {
       call.has(1) && call[1].is_string() ? call[1].text() : repeat(call.budget, " ", call.integer_or(1, 4));
   const bool first = call.flag(2), blank = call.flag(3);
   const std::string text = call.text(0) + "\n";
-  const std::vector<std::string_view> lines = split_lines(text, LineEnds::kDrop);
+  const std::vector<std::string_view> lines = split_lines(call.budget, text, LineEnds::kDrop);
   TextBuffer out(call.budget);
   if (first) out.append(indent);
   for (std::size_t i = 0; i < lines.size(); ++i) {
@@ -390,6 +391,10 @@ Value filter_batch(const Call& call) {
     batch.push_back(element);
   }
   if (!batch.empty()) {
+    if (call.given(2) && size > 0) {
+      const auto most = std::min<std::uint64_t>(static_cast<std::uint64_t>(size), SIZE_MAX / sizeof(Value));
+      call.budget.require(most * sizeof(Value));
+    }
     while (call.given(2) && static_cast<std::int64_t>(batch.size()) < size) {
       call.budget.spend(1);
       batch.push_back(call[2]);

@@ -1,10 +1,10 @@
 #include "text/jinja/json.h"
 
-#include <algorithm>
 #include <cmath>
 
 #include "text/jinja/code_points.h"
 #include "text/jinja/number_text.h"
+#include "text/jinja/stable_sort.h"
 
 namespace megalith::jinja {
 namespace {
@@ -133,7 +133,7 @@ class Writer {
     order.reserve(entries.size());
     for (const auto& entry : entries) order.push_back(&entry);
     if (style_.sort_keys) {
-      std::stable_sort(order.begin(), order.end(), [this](const auto* left, const auto* right) {
+      stable_sort(order, [this](const auto* left, const auto* right) {
         return compare(budget_, left->first, right->first, "<") < 0;
       });
     }

@@ -32,13 +32,13 @@ Value str_map(const Call& call) {
 template <Side side>
 Value str_strip(const Call& call) {
   if (!call.given(1)) return call.string(std::string(strip(call.text(0), side)));
-  return call.string(std::string(strip(call.text(0), call.text(1), side)));
+  return call.string(std::string(strip(call.budget, call.text(0), call.text(1), side)));
 }
 
 template <Side from>
 Value str_split(const Call& call) {
   const std::int64_t limit = call.integer_or(2, -1);
-  if (!call.given(1)) return text_list(call, split_on_space(call.text(0), limit, from));
+  if (!call.given(1)) return text_list(call, split_on_space(call.budget, call.text(0), limit, from));
   if (call.text(1).empty()) throw Fault("empty separator");
   return text_list(call, split_on(call.budget, call.text(0), call.text(1), limit, from));
 }
@@ -56,7 +56,7 @@ Value str_partition(const Call& call) {
 }
 
 Value str_splitlines(const Call& call) {
-  return text_list(call, split_lines(call.text(0), call.flag(1) ? LineEnds::kKeep : LineEnds::kDrop));
+  return text_list(call, split_lines(call.budget, call.text(0), call.flag(1) ? LineEnds::kKeep : LineEnds::kDrop));
 }
 
 /// A part of a text, between code points that count from the end if negative.

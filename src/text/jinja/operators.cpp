@@ -156,8 +156,7 @@ Value repeat_value(Budget& budget, const Value& value, std::int64_t count) {
     if (times > SIZE_MAX / sizeof(Value) / value.items().size())
       throw Fault("the template needs too much memory to render");
     const std::size_t bytes = times * value.items().size() * sizeof(Value);
-    budget.reserve(bytes);  // only a look ahead: the list pays for it
-    budget.release(bytes);
+    budget.require(bytes);
     budget.spend_bytes(bytes);
     items.reserve(times * value.items().size());
     for (std::size_t i = 0; i < times; ++i) items.insert(items.end(), value.items().begin(), value.items().end());

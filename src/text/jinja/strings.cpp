@@ -31,33 +31,40 @@ bool is_line_end(char32_t c) {
   return (c >= 0x0A && c <= 0x0D) || (c >= 0x1C && c <= 0x1E) || c == 0x85 || c == 0x2028 || c == 0x2029;
 }
 
+void add_part(Budget& budget, std::vector<std::string_view>& parts, std::string_view part) {
+  budget.spend(1);
+  budget.require(2 * (parts.size() + 1) * sizeof(part));  // a vector that grows holds up to twice its elements
+  parts.push_back(part);
+}
+
 }  // namespace
 
 std::string_view strip(std::string_view text, Side side) { return strip_where(text, side, is_space); }
 
-std::string_view strip(std::string_view text, std::string_view characters, Side side) {
+std::string_view strip(Budget& budget, std::string_view text, std::string_view characters, Side side) {
   std::u32string drop;
+  budget.require(characters.size() * 2 * sizeof(char32_t));
   for (std::size_t at = 0; at < characters.size();) drop.push_back(decode_code_point(characters, at));
   std::sort(drop.begin(), drop.end());
   return strip_where(text, side, [&](char32_t c) { return std::binary_search(drop.begin(), drop.end(), c); });
 }
 
-std::vector<std::string_view> split_on_space(std::string_view text, std::int64_t limit, Side from) {
+std::vector<std::string_view> split_on_space(Budget& budget, std::string_view text, std::int64_t limit, Side from) {
   std::vector<std::string_view> parts;
   text = strip(text, from);
   while (!text.empty()) {
     std::size_t end = from == Side::kLeft ? 0 : text.size();
     if (limit >= 0 && static_cast<std::int64_t>(parts.size()) == limit) {
-      parts.push_back(text);
+      add_part(budget, parts, text);
       break;
     }
     if (from == Side::kLeft) {
       for (std::size_t at = 0; at < text.size() && !is_space(decode_code_point(text, at));) end = at;
-      parts.push_back(text.substr(0, end));
+      add_part(budget, parts, text.substr(0, end));
       text = strip(text.substr(end), Side::kLeft);
     } else {
       for (std::size_t at = text.size(); at > 0 && !is_space(decode_code_point_before(text, at));) end = at;
-      parts.push_back(text.substr(end));
+      add_part(budget, parts, text.substr(end));
       text = strip(text.substr(0, end), Side::kRight);
     }
   }
@@ -74,10 +81,10 @@ std::vector<std::string_view> split_on(Budget& budget, std::string_view text, st
     while (more()) {
       const std::size_t found = find_text(budget, text, separator, start);
       if (found == std::string_view::npos) break;
-      parts.push_back(text.substr(start, found - start));
+      add_part(budget, parts, text.substr(start, found - start));
       start = found + separator.size();
     }
-    parts.push_back(text.substr(start));
+    add_part(budget, parts, text.substr(start));
     return parts;
   }
   while (more()) {
@@ -85,15 +92,15 @@ std::vector<std::string_view> split_on(Budget& budget, std::string_view text, st
     const std::size_t walked = found == std::string_view::npos ? text.size() : text.size() - found;
     budget.spend_bytes(walked * separator.size());
     if (found == std::string_view::npos) break;
-    parts.push_back(text.substr(found + separator.size()));
+    add_part(budget, parts, text.substr(found + separator.size()));
     text = text.substr(0, found);
   }
-  parts.push_back(text);
+  add_part(budget, parts, text);
   std::reverse(parts.begin(), parts.end());
   return parts;
 }
 
-std::vector<std::string_view> split_lines(std::string_view text, LineEnds ends) {
+std::vector<std::string_view> split_lines(Budget& budget, std::string_view text, LineEnds ends) {
   std::vector<std::string_view> lines;
   std::size_t start = 0;
   for (std::size_t at = 0; at < text.size();) {
@@ -101,10 +108,10 @@ std::vector<std::string_view> split_lines(std::string_view text, LineEnds ends) 
     const char32_t c = decode_code_point(text, at);
     if (!is_line_end(c)) continue;
     if (c == '\r' && at < text.size() && text[at] == '\n') ++at;
-    lines.push_back(text.substr(start, (ends == LineEnds::kKeep ? at : end) - start));
+    add_part(budget, lines, text.substr(start, (ends == LineEnds::kKeep ? at : end) - start));
     start = at;
   }
-  if (start < text.size()) lines.push_back(text.substr(start));
+  if (start < text.size()) add_part(budget, lines, text.substr(start));
   return lines;
 }
 
@@ -223,8 +230,7 @@ std::string repeat(Budget& budget, std::string_view text, std::int64_t count) {
   if (times > SIZE_MAX / text.size()) throw Fault("the template needs too much memory to render");
   const std::size_t size = times * text.size();
   budget.spend_bytes(size);
-  budget.reserve(size);  // only a look ahead: the value made of the result pays for it
-  budget.release(size);
+  budget.require(size);
   std::string result;
   result.reserve(size);
   for (std::size_t i = 0; i < times; ++i) result.append(text);

@@ -12,14 +12,14 @@ enum class Side { kLeft, kRight, kBoth };
 
 /// Without white space at the ends, or without the code points in `characters`.
 std::string_view strip(std::string_view text, Side side);
-std::string_view strip(std::string_view text, std::string_view characters, Side side);
+std::string_view strip(Budget& budget, std::string_view text, std::string_view characters, Side side);
 
 /// str.split and str.rsplit (from kLeft or kRight); limit < 0 means no limit.
-std::vector<std::string_view> split_on_space(std::string_view text, std::int64_t limit, Side from);
+std::vector<std::string_view> split_on_space(Budget& budget, std::string_view text, std::int64_t limit, Side from);
 std::vector<std::string_view> split_on(Budget& budget, std::string_view text, std::string_view separator,
                                        std::int64_t limit, Side from);
 enum class LineEnds { kDrop, kKeep };
-std::vector<std::string_view> split_lines(std::string_view text, LineEnds ends);
+std::vector<std::string_view> split_lines(Budget& budget, std::string_view text, LineEnds ends);
 
 /// str.replace; limit < 0 replaces all.
 std::string replace(Budget& budget, std::string_view text, std::string_view from, std::string_view to,

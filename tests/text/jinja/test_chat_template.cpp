@@ -118,6 +118,9 @@ INSTANTIATE_TEST_SUITE_P(
     Steps, HostileTemplate,
     testing::Values(kForever + kForeverEnd, kForever + "x" + kForeverEnd,
                     kLongText + kForever + "{{ s | upper | length }}" + kForeverEnd,
+                    "{% set s = 'É' * 500000 %}" + kForever + "{{ s | lower | length }}{{ s.title() | length }}" +
+                        kForeverEnd,
+                    kLongText + kForever + "{{ [s] | string | length }}{{ s.isalpha() }}" + kForeverEnd,
                     kLongText + kForever + "{% if s == s ~ '' %}{% endif %}" + kForeverEnd,
                     kLongText + kForever + "{% if ('a' * 500000 ~ 'b') in s %}{% endif %}" + kForeverEnd,
                     kLongText + kForever + "{% if s.rfind('b' ~ 'a' * 500000) %}{% endif %}" + kForeverEnd,
@@ -140,7 +143,8 @@ INSTANTIATE_TEST_SUITE_P(
         kLongText + "{% for i in range(9999) %}{{ s }}{% endfor %}", "{{ 'a' | center(99999999999) }}",
         "{{ '{:99999999999}'.format(1) }}", "{{ '%99999999999d' % 1 }}",
         "{{ ('a' * 1000000).replace('a', 'b' * 1000000) }}", "{{ ('b' * 9999).join(['a'] * 100000) }}",
-        "{{ [1] | tojson(indent=999999999) }}", "{{ 'a\nb' | indent(999999999) }}",
+        "{{ ('a,' * 5000000).split(',') | length }}", "{{ ('\\n' * 10000000).splitlines() | length }}",
+        "{{ 'x'.strip('ab' * 5000000) }}", "{{ [1] | tojson(indent=999999999) }}", "{{ 'a\nb' | indent(999999999) }}",
         "{{ [1] | batch(99999999999, 0) | list }}", "{{ [1] | slice(99999999999) | list }}", "{{ '%.1001f' % 1 }}",
         "{{ 'a'.zfill(99999999999) }}", "{{ '\t'.expandtabs(99999999999) }}",
         "{% macro m(n) %}{{ 'x' * 100000 }}{{ m(n) }}{% endmacro %}{{ m(1) }}"));
