@@ -131,7 +131,7 @@ TEST_P(LinearSets, QuantisationEqualsTheContract) {
     x[160 + i] = i == 9 ? -127.0F : static_cast<float>(i) + 0.5F;
   }
   std::vector<ActivationGroup> groups(64);
-  ASSERT_TRUE(GetParam()->linear.quantise(x.data(), 64, groups.data()));
+  ASSERT_TRUE(GetParam()->linear.quantise(x.data(), 64, groups.data(), 1));
   for (int g = 0; g < 64; ++g) {
     const QuantisedGroup expected = quantise_group(&x[g * 32]);
     int sums[2] = {};

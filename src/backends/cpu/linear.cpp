@@ -81,7 +81,7 @@ bool quantise_input(ThreadPool& pool, const LinearKernels& kernels, const Linear
     const int64_t begin = superblock * kSuperblockGroups;
     const int64_t count = std::min(kSuperblockGroups, row_groups - begin);
     return kernels.quantise(input.rows + token * input.columns + begin * GroupTerms::kSize, count,
-                            groups + (superblock * padded + token) * kSuperblockGroups);
+                            groups + group_index(superblock, token, padded), block_tokens(padded));
   };
   // Below this a parallel loop costs more than it saves (a group takes some ten nanoseconds).
   constexpr int64_t kSerialGroups = 512;

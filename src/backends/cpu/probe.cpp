@@ -12,9 +12,15 @@ namespace {
 constexpr int64_t kStepBytes = 256;  // of one stream before the next one's turn
 constexpr int kMostStreams = 64;
 
+// Streams a multiple of 4 KiB apart would share cache sets: part by an odd number of steps.
+int64_t stream_bytes(int64_t bytes, int n_streams) {
+  const int64_t steps = bytes / n_streams / kStepBytes;
+  return (steps % 2 == 0 && steps > 0 ? steps - 1 : steps) * kStepBytes;
+}
+
 // Reads `bytes` as n_streams equal parts in lockstep; the sum keeps the loads alive.
 uint64_t read_streams(const std::byte* begin, int64_t bytes, int n_streams) {
-  const int64_t part = bytes / n_streams / kStepBytes * kStepBytes;
+  const int64_t part = stream_bytes(bytes, n_streams);
   std::array<uint64_t, 8> sums{};
   for (int64_t offset = 0; offset < part; offset += kStepBytes) {
     for (int stream = 0; stream < n_streams; ++stream) {
@@ -49,7 +55,7 @@ double read_bandwidth(ThreadPool& pool, std::span<const std::byte> buffer, int n
     sink.fetch_add(read_streams(buffer.data() + item * per_thread, per_thread, n_streams), std::memory_order_relaxed);
   });
   const double seconds = watch.seconds();
-  const int64_t read = per_thread / n_streams / kStepBytes * kStepBytes * n_streams * pool.size();
+  const int64_t read = stream_bytes(per_thread, n_streams) * n_streams * pool.size();
   return seconds > 0 ? static_cast<double>(read) / seconds : 0;
 }
 

@@ -12,15 +12,11 @@ struct UnpackQ4_1 {
   static constexpr int kBlockBytes = 20;
   static constexpr int kBlockGroups = 1;
 
-  template <class V, class Sink>
-  MEGALITH_INLINE void unpack(const typename V::Cursor& rows, Sink&& sink) {
-    UnpackedGroup<V> group;
-    typename V::Int header[4];
-    V::transpose(rows, 0, header);
-    group.scale = V::half_low(header[0]);
-    group.minus_offset = V::half_high(header[0]);
-    unpack_split_nibbles<V>(rows, 4, group.codes);
-    sink(0, group);
+  template <class V, class Bytes>
+  MEGALITH_INLINE void unpack(const Bytes& bytes, UnpackedGroup<V>& group) {
+    group.scale = bytes.template half<0>();
+    group.minus_offset = bytes.template half<2>();
+    unpack_split_nibbles<V, 4>(bytes, group.codes);
   }
 };
 

@@ -12,16 +12,11 @@ struct UnpackQ5_0 {
   static constexpr int kBlockBytes = 22;
   static constexpr int kBlockGroups = 1;
 
-  template <class V, class Sink>
-  MEGALITH_INLINE void unpack(const typename V::Cursor& rows, Sink&& sink) {
-    UnpackedGroup<V> group;
-    typename V::Int header[4];
-    V::transpose(rows, 0, header);
-    group.scale = V::half_low(header[0]);
-    const typename V::Int fifth_bits = V::bit_or(V::template right<16>(header[0]), V::template left<16>(header[1]));
-    unpack_split_nibbles<V>(rows, 6, group.codes);
-    add_fifth_bits<V>(group.codes, fifth_bits);
-    sink(0, group);
+  template <class V, class Bytes>
+  MEGALITH_INLINE void unpack(const Bytes& bytes, UnpackedGroup<V>& group) {
+    group.scale = bytes.template half<0>();
+    unpack_split_nibbles<V, 6>(bytes, group.codes);
+    add_fifth_bits<V>(group.codes, bytes.template dword<2>());
   }
 };
 

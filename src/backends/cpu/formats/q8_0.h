@@ -12,18 +12,17 @@ struct UnpackQ8_0 {
   static constexpr int kBlockBytes = 34;
   static constexpr int kBlockGroups = 1;
 
-  template <class V, class Sink>
-  MEGALITH_INLINE void unpack(const typename V::Cursor& rows, Sink&& sink) {
-    UnpackedGroup<V> group;
-    typename V::Int header[4];
-    V::transpose(rows, 0, header);
-    group.scale = V::half_low(header[0]);
-    typename V::Int bytes[4];
-    V::transpose(rows, 2, bytes);
-    for (int c = 0; c < 4; ++c) group.codes[c] = bytes[c];
-    V::transpose(rows, 18, bytes);
-    for (int c = 0; c < 4; ++c) group.codes[c + 4] = bytes[c];
-    sink(0, group);
+  template <class V, class Bytes>
+  MEGALITH_INLINE void unpack(const Bytes& bytes, UnpackedGroup<V>& group) {
+    group.scale = bytes.template half<0>();
+    group.codes[0] = bytes.template dword<2>();
+    group.codes[1] = bytes.template dword<6>();
+    group.codes[2] = bytes.template dword<10>();
+    group.codes[3] = bytes.template dword<14>();
+    group.codes[4] = bytes.template dword<18>();
+    group.codes[5] = bytes.template dword<22>();
+    group.codes[6] = bytes.template dword<26>();
+    group.codes[7] = bytes.template dword<30>();
   }
 };
 

@@ -48,6 +48,10 @@ struct Avx2 {
   MEGALITH_INLINE Int right_signed(Int v) {
     return _mm256_srai_epi32(v, n);
   }
+  /// The high half of each lane of a, then the low half of b's.
+  MEGALITH_INLINE Int join_halves(Int a, Int b) {
+    return _mm256_blend_epi16(_mm256_srli_epi32(a, 16), _mm256_slli_epi32(b, 16), 0xAA);
+  }
   MEGALITH_INLINE Int add32(Int a, Int b) { return _mm256_add_epi32(a, b); }
   MEGALITH_INLINE Int sub32(Int a, Int b) { return _mm256_sub_epi32(a, b); }
   MEGALITH_INLINE Int add16(Int a, Int b) { return _mm256_add_epi16(a, b); }

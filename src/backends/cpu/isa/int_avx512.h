@@ -48,6 +48,15 @@ struct Avx512 {
   MEGALITH_INLINE Int right_signed(Int v) {
     return _mm512_srai_epi32(v, n);
   }
+  /// The high half of each lane of a, then the low half of b's.
+  MEGALITH_INLINE Int join_halves(Int a, Int b) {
+    const Int low_to_high = _mm512_set1_epi32(0x01008080);
+    return _mm512_mask_shuffle_epi8(_mm512_srli_epi32(a, 16), 0xCCCCCCCCCCCCCCCC, b,
+                                    _mm512_or_si512(low_to_high, lane_starts()));
+  }
+  MEGALITH_INLINE Int lane_starts() {
+    return _mm512_broadcast_i32x4(_mm_setr_epi32(0, 0x04040404, 0x08080808, 0x0C0C0C0C));
+  }
   MEGALITH_INLINE Int add32(Int a, Int b) { return _mm512_add_epi32(a, b); }
   MEGALITH_INLINE Int sub32(Int a, Int b) { return _mm512_sub_epi32(a, b); }
   MEGALITH_INLINE Int add16(Int a, Int b) { return _mm512_add_epi16(a, b); }

@@ -9,6 +9,7 @@ struct AvxVnni : Avx2 {
   static constexpr bool kHasDot4 = true;
   static constexpr int kWideRowVectors = 2;
   MEGALITH_INLINE Int dot4(Int sum, Int codes, Int x) { return _mm256_dpbusd_avx_epi32(sum, codes, x); }
+  MEGALITH_INLINE Int dot4_broadcast(Int sum, Int codes, const int8_t* x) { return dot4(sum, codes, broadcast(x)); }
 };
 
 }  // namespace

@@ -25,7 +25,7 @@ MEGALITH_INLINE float reduce8(__m256 v) {
 }
 
 /// QuantiseKernel, 8 lanes at a time: too short a loop for wider vectors to matter.
-bool quantise_x86(const float* row, int64_t n_groups, ActivationGroup* groups) {
+bool quantise_x86(const float* row, int64_t n_groups, ActivationGroup* groups, int64_t stride) {
   const __m256 sign = _mm256_set1_ps(-0.0F);
   const __m256 greatest = _mm256_set1_ps(3.4028234663852886e38F);
   __m256 finite = _mm256_castsi256_ps(_mm256_set1_epi32(-1));
@@ -55,7 +55,7 @@ bool quantise_x86(const float* row, int64_t n_groups, ActivationGroup* groups) {
     const __m256i quads = _mm256_madd_epi16(pairs, _mm256_set1_epi16(1));  // lanes 0-3: codes 0-15
     __m256i sums = _mm256_hadd_epi32(quads, quads);
     sums = _mm256_hadd_epi32(sums, sums);
-    ActivationGroup& group = groups[g];
+    ActivationGroup& group = groups[g * stride];
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(group.codes), packed);
     group.half_sums[0] = _mm256_extract_epi32(sums, 0);
     group.half_sums[1] = _mm256_extract_epi32(sums, 4);

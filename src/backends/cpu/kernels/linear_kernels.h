@@ -17,9 +17,11 @@ struct ActivationGroup {
   int32_t half_sums[2];  // of codes 0-15 and of 16-31
 };
 
-/// Quantised activations lie as [superblock of 8 groups][padded tokens][8 groups], so that a tile of tokens is
-/// contiguous for as long as one unpacked tile of weights is in use. Groups past the last column are not initialised.
+/// Quantised activations lie as [superblock of 8 groups][token block][8 groups][tokens of the block], a block being up
+/// to 4 tokens: contiguous for as long as one unpacked tile of weights is in use, and a group of all four within reach
+/// of short instruction offsets. Groups past the last column are not initialised.
 constexpr int64_t kSuperblockGroups = 8;
+constexpr int64_t kBlockTokens = 4;
 
 /// Tokens of one task at most: float accumulators of a task live in the kernel's own frame.
 constexpr int64_t kTaskTokens = 256;
@@ -27,7 +29,14 @@ constexpr int64_t kTaskTokens = 256;
 /// Rows that the token dimension of the quantised input is padded to, so that kernels need no token tails.
 /// Kernels read the padding and drop what comes of it.
 constexpr int64_t padded_tokens(int64_t tokens) {
-  return tokens <= 2 ? tokens : tokens <= 4 ? 4 : tokens <= 8 ? 8 : (tokens + 3) / 4 * 4;
+  return tokens <= 2 ? tokens : (tokens + kBlockTokens - 1) / kBlockTokens * kBlockTokens;
+}
+constexpr int64_t block_tokens(int64_t padded) { return padded < kBlockTokens ? padded : kBlockTokens; }
+
+/// Where group 0 of a token in a superblock lies; group g is block_tokens(padded) * g further on.
+constexpr int64_t group_index(int64_t superblock, int64_t token, int64_t padded) {
+  const int64_t block = block_tokens(padded);
+  return (superblock * padded + token / block * block) * kSuperblockGroups + token % block;
 }
 
 /// Some output rows of one weight, for some tokens: out[t * out_stride + r] for r and t in the given ranges.
@@ -53,9 +62,8 @@ struct FormatKernel {
   LinearKernel run;
 };
 
-/// Quantises groups [group_begin, group_end) of one row into groups[0], groups[1], ... Returns false if a value is not
-/// finite.
-using QuantiseKernel = bool (*)(const float* row, int64_t n_groups, ActivationGroup* groups);
+/// Quantises consecutive groups of one row into groups[0], groups[stride], ... Returns false if a value is not finite.
+using QuantiseKernel = bool (*)(const float* row, int64_t n_groups, ActivationGroup* groups, int64_t stride);
 
 /// Runs `iterations` rounds of the multiply instructions that a kind of weight needs, on registers only; returns the
 /// number of multiply-adds. `sink` keeps the result alive.
@@ -79,7 +87,7 @@ struct LinearKernels {
 
 /// Every format of the table, by its scalar codec: the contract in plain loops, and the fallback on every set.
 void linear_by_codec(const LinearTask& task);
-bool quantise_plain(const float* row, int64_t n_groups, ActivationGroup* groups);
+bool quantise_plain(const float* row, int64_t n_groups, ActivationGroup* groups, int64_t stride);
 extern const PeakProbe kScalarPeaks[1];
 
 inline constexpr LinearKernels kScalarLinearKernels = {

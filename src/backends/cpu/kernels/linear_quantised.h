@@ -9,20 +9,26 @@
 
 namespace megalith::cpu {
 
-constexpr int kTileTokens = 4;
+constexpr int kTileTokens = kBlockTokens;
 constexpr int64_t kPrefetchBytes = 512;  // ahead in each row: 256 to 1024 measured equal
 
 /// Sums of code * activation for kRowVectors x kTokens outputs over 4 * kCount columns, added to `sums`.
-/// codes(r, c) and x(t, c) give vectors. Codes of kBits: 8 are signed, or, with dot4, biased by 128.
+/// codes(r, c) gives vectors, x(t, c) the place of 4 activations. Codes of kBits: 8 are signed, or, with dot4, biased
+/// by 128.
 template <class V, int kBits, int kCount, int kRowVectors, int kTokens, class Codes, class X>
 MEGALITH_INLINE void dot_tile(const Codes& codes, const X& x, typename V::Int (&sums)[kRowVectors][kTokens]) {
   using Int = typename V::Int;
-  if constexpr (V::kHasDot4) {
+  if constexpr (V::kHasDot4 && kRowVectors == 1) {
+    for (int c = 0; c < kCount; ++c) {
+      const Int w = codes(0, c);
+      for (int t = 0; t < kTokens; ++t) sums[0][t] = V::dot4_broadcast(sums[0][t], w, x(t, c));
+    }
+  } else if constexpr (V::kHasDot4) {
     for (int c = 0; c < kCount; ++c) {
       Int w[kRowVectors];
       for (int r = 0; r < kRowVectors; ++r) w[r] = codes(r, c);
       for (int t = 0; t < kTokens; ++t) {
-        const Int xt = x(t, c);
+        const Int xt = V::broadcast(x(t, c));
         for (int r = 0; r < kRowVectors; ++r) sums[r][t] = V::dot4(sums[r][t], w[r], xt);
       }
     }
@@ -31,7 +37,7 @@ MEGALITH_INLINE void dot_tile(const Codes& codes, const X& x, typename V::Int (&
       for (int r = 0; r < kRowVectors; ++r) {
         const typename V::SignedCodes w = V::split_sign(codes(r, c));
         for (int t = 0; t < kTokens; ++t) {
-          sums[r][t] = V::add32(sums[r][t], V::madd16(V::madd8_signed(w, x(t, c)), V::ones16()));
+          sums[r][t] = V::add32(sums[r][t], V::madd16(V::madd8_signed(w, V::broadcast(x(t, c))), V::ones16()));
           V::pin(sums[r][t]);
         }
       }
@@ -46,7 +52,7 @@ MEGALITH_INLINE void dot_tile(const Codes& codes, const X& x, typename V::Int (&
         Int w[kRowVectors];
         for (int r = 0; r < kRowVectors; ++r) w[r] = codes(r, c);
         for (int t = 0; t < kTokens; ++t) {
-          const Int xt = x(t, c);
+          const Int xt = V::broadcast(x(t, c));
           for (int r = 0; r < kRowVectors; ++r) {
             const Int products = V::madd8(w[r], xt);
             narrow[r][t] = c == begin ? products : V::add16(narrow[r][t], products);
@@ -100,7 +106,7 @@ MEGALITH_INLINE void add_group(const Weights& weights, const X& x, typename V::F
     }
     dot_tile<V, F::kBits, kCount>(
         [&](int r, int c) MEGALITH_INLINE_LAMBDA { return weights.codes(r, half * kCount + c); },
-        [&](int t, int c) MEGALITH_INLINE_LAMBDA { return V::broadcast(x(t).codes + (half * kCount + c) * 4); }, sums);
+        [&](int t, int c) MEGALITH_INLINE_LAMBDA { return x(t).codes + (half * kCount + c) * 4; }, sums);
     for (int t = 0; t < kTokens; ++t) {
       for (int r = 0; r < kRowVectors; ++r) {
         const Float sum = V::to_float(sums[r][t]);
@@ -160,26 +166,40 @@ struct RowPrefetcher {
   }
 };
 
+template <class V, class F, int kBlock, class Sink>
+MEGALITH_INLINE void unpack_run(const typename V::Cursor& rows,
+                                typename BlockRun<V, F::kBlockBytes, kBlock>::Chunks& chunks, Sink&& sink) {
+  if constexpr (kBlock < kSuperblockGroups) {
+    using Run = BlockRun<V, F::kBlockBytes, kBlock>;
+    Run::load(rows, chunks);
+    UnpackedGroup<V> group;
+    F::template unpack<V>(Run{chunks}, group);
+    sink(kBlock, group);
+    unpack_run<V, F, kBlock + 1>(rows, chunks, sink);
+  }
+}
+
 /// Calls sink(g, group) for the groups of one superblock and moves the cursor past it.
 template <class V, class F, class Sink>
-MEGALITH_INLINE void unpack_superblock(typename V::Cursor& rows, int64_t n_groups, int64_t prefetch_ahead,
-                                       Sink&& sink) {
-  RowPrefetcher<V, F> prefetcher(rows, prefetch_ahead);
+MEGALITH_INLINE void unpack_superblock(typename V::Cursor& rows, int64_t n_groups, Sink&& sink) {
+  RowPrefetcher<V, F> prefetcher(rows, kPrefetchBytes);
+  const auto give = [&](int64_t g, UnpackedGroup<V>& group) MEGALITH_INLINE_LAMBDA {
+    prefetcher.group();
+    bias_signed_codes<V, F>(group);
+    sink(g, group);
+  };
   if constexpr (F::kBlockGroups == kSuperblockGroups) {
-    F::template unpack<V>(rows, [&](int g, UnpackedGroup<V>& group) MEGALITH_INLINE_LAMBDA {
-      prefetcher.group();
-      bias_signed_codes<V, F>(group);
-      sink(g, group);
-    });
+    F::template unpack<V>(rows, give);
     rows.advance(F::kBlockBytes);
+  } else if (n_groups == kSuperblockGroups) {
+    typename BlockRun<V, F::kBlockBytes, 0>::Chunks chunks;
+    unpack_run<V, F, 0>(rows, chunks, give);
+    rows.advance(F::kBlockBytes * kSuperblockGroups);
   } else {
-    static_assert(F::kBlockGroups == 1);
     for (int64_t g = 0; g < n_groups; ++g) {
-      prefetcher.group();
-      F::template unpack<V>(rows, [&](int, UnpackedGroup<V>& group) MEGALITH_INLINE_LAMBDA {
-        bias_signed_codes<V, F>(group);
-        sink(g, group);
-      });
+      UnpackedGroup<V> group;
+      F::template unpack<V>(LoneBlock<V, F::kBlockBytes>(rows), group);
+      give(g, group);
       rows.advance(F::kBlockBytes);
     }
   }
@@ -196,16 +216,18 @@ template <class V, class F, int kTokens>
   typename V::Float outputs[1][kTokens];
   for (int t = 0; t < kTokens; ++t) outputs[0][t] = V::zero_float();
   const int64_t n_groups = task.columns / 32;
+  constexpr int kBlock = kTokens < kBlockTokens ? kTokens : kBlockTokens;
   const ActivationGroup* x = task.groups + task.token_begin * kSuperblockGroups;
   for (int64_t s = 0; s * kSuperblockGroups < n_groups; ++s) {
-    unpack_superblock<V, F>(
-        rows, groups_of_superblock(n_groups, s), kPrefetchBytes,
-        [&](int64_t g, const UnpackedGroup<V>& group) MEGALITH_INLINE_LAMBDA {
-          add_group<V, F, 1, kTokens>(
-              GroupInRegisters<V>{group},
-              [&](int t) MEGALITH_INLINE_LAMBDA -> const ActivationGroup& { return x[t * kSuperblockGroups + g]; },
-              outputs);
-        });
+    unpack_superblock<V, F>(rows, groups_of_superblock(n_groups, s),
+                            [&](int64_t g, const UnpackedGroup<V>& group) MEGALITH_INLINE_LAMBDA {
+                              add_group<V, F, 1, kTokens>(
+                                  GroupInRegisters<V>{group},
+                                  [&](int t) MEGALITH_INLINE_LAMBDA -> const ActivationGroup& {
+                                    return x[t / kBlock * kBlock * kSuperblockGroups + g * kBlock + t % kBlock];
+                                  },
+                                  outputs);
+                            });
     x += task.padded_tokens * kSuperblockGroups;
   }
   for (int t = 0; t < kTokens && task.token_begin + t < task.token_end; ++t) {
@@ -268,8 +290,9 @@ template <class V, class F, int kRowVectors>
     for (int64_t g = 0; g < n_groups; ++g) {
       add_group<V, F, kRowVectors, kTileTokens>(
           StoredWeights<V, kRowVectors>{frame.groups[g]},
-          [&](int t)
-              MEGALITH_INLINE_LAMBDA -> const ActivationGroup& { return x[(token + t) * kSuperblockGroups + g]; },
+          [&](int t) MEGALITH_INLINE_LAMBDA -> const ActivationGroup& {
+            return x[token * kSuperblockGroups + g * kTileTokens + t];
+          },
           outputs);
     }
     for (int t = 0; t < kTileTokens; ++t) {
@@ -281,9 +304,9 @@ template <class V, class F, int kRowVectors>
 template <class V, class F>
 [[gnu::noinline]] void store_superblock(typename V::Cursor& rows, int64_t n_groups, StoredGroup<V>* groups,
                                         int64_t row_vectors) {
-  unpack_superblock<V, F>(rows, n_groups, kPrefetchBytes,
-                          [&](int64_t g, const UnpackedGroup<V>& group)
-                              MEGALITH_INLINE_LAMBDA { store_group<V, F>(group, groups[g * row_vectors]); });
+  unpack_superblock<V, F>(rows, n_groups, [&](int64_t g, const UnpackedGroup<V>& group) MEGALITH_INLINE_LAMBDA {
+    store_group<V, F>(group, groups[g * row_vectors]);
+  });
 }
 
 template <class V, class F, int kRowVectors>
@@ -336,8 +359,8 @@ void tiled_rows(const LinearTask& task) {
 template <class V, class F>
 void linear_quantised(const LinearTask& task) {
   const int64_t tokens = task.token_end - task.token_begin;
-  if (tokens == 1) return direct_rows<V, F, 1>(task);
-  if (tokens == 2) return direct_rows<V, F, 2>(task);
+  if (task.padded_tokens == 1) return direct_rows<V, F, 1>(task);
+  if (task.padded_tokens == 2) return direct_rows<V, F, 2>(task);
   if (tokens <= 4) return direct_rows<V, F, 4>(task);
   if constexpr (V::kDirectTokens == 8) {
     if (tokens <= 8) return direct_rows<V, F, 8>(task);

@@ -20,10 +20,11 @@ void quantised_row(const LinearTask& task, const FormatInfo& info, int64_t row) 
   std::array<float, kTaskTokens> accumulators{};
   for (int64_t group = 0; group < task.columns / GroupTerms::kSize; ++group) {
     const GroupTerms terms = info.terms(*task.weight, row, group);
-    const ActivationGroup* superblock =
-        task.groups + group / kSuperblockGroups * task.padded_tokens * kSuperblockGroups + group % kSuperblockGroups;
+    const int64_t superblock = group / kSuperblockGroups;
+    const int64_t place = group % kSuperblockGroups * block_tokens(task.padded_tokens);
     for (int64_t token = 0; token < tokens; ++token) {
-      const ActivationGroup& x = superblock[(task.token_begin + token) * kSuperblockGroups];
+      const ActivationGroup& x =
+          task.groups[group_index(superblock, task.token_begin + token, task.padded_tokens) + place];
       std::array<int32_t, 2> sums{};
       for (int i = 0; i < GroupTerms::kSize; ++i) sums[i / 16] += terms.codes[i] * x.codes[i];
       float accumulator = accumulators[token];
@@ -83,11 +84,11 @@ void linear_by_codec(const LinearTask& task) {
   }
 }
 
-bool quantise_plain(const float* row, int64_t n_groups, ActivationGroup* groups) {
+bool quantise_plain(const float* row, int64_t n_groups, ActivationGroup* groups, int64_t stride) {
   bool finite = true;
   for (int64_t g = 0; g < n_groups; ++g) {
     const float* x = row + g * GroupTerms::kSize;
-    ActivationGroup& group = groups[g];
+    ActivationGroup& group = groups[g * stride];
     float largest = 0;
     for (int i = 0; i < GroupTerms::kSize; ++i) {
       finite = finite && std::isfinite(x[i]);
