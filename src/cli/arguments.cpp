@@ -78,8 +78,8 @@ std::string read_standard_input() {
   std::string all;
   std::array<char, 1 << 16> buffer;
   while (true) {
-    throw_if_interrupted();
     const ssize_t got = ::read(STDIN_FILENO, buffer.data(), buffer.size());
+    throw_if_interrupted();
     if (got == 0) return all;
     if (got > 0) {
       all.append(buffer.data(), static_cast<size_t>(got));

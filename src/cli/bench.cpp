@@ -59,6 +59,7 @@ struct Bench {
   std::string name;
   uint64_t size_bytes = 0;
   uint64_t parameters = 0;
+  Format format = Format::kF32;  // of most of its bytes: its arithmetic is the limit
   std::shared_ptr<const Checkpoint> checkpoint;
   std::vector<BenchResult> results;
 };
@@ -116,8 +117,11 @@ void measure_with_threads(Console& console, const BenchArguments& arguments, int
     options.context_tokens = std::max(options.context_tokens, bench_case.context_tokens());
   const std::unique_ptr<Engine> engine = open_engine_for(console, options);
   const EngineProperties& properties = engine->properties();
-  const MachineLimits limits =
-      measure_limits(instruction_set_from_name(properties.instruction_set), properties.threads, throw_if_interrupted);
+  const InstructionSet set = instruction_set_from_name(properties.instruction_set);
+  const MachineLimits limits = measure_limits(probe_machine(), {.instruction_set = &set,
+                                                                .threads = properties.threads,
+                                                                .progress = {},
+                                                                .check_interrupt = throw_if_interrupted});
   for (const BenchCase& bench_case : cases) {
     BenchResult result;
     result.bench_case = bench_case;
@@ -129,7 +133,8 @@ void measure_with_threads(Console& console, const BenchArguments& arguments, int
                 {.progress = [&](double fraction) { progress.update(fraction); }, .stop_requested = interrupted});
     result.speed = spread_of(result.samples);
     result.rate = rate_of(*bench.checkpoint, result);
-    result.limit = result.reads_prompt() ? limits.multiply_adds_per_second : limits.read_bytes_per_second();
+    result.limit =
+        result.reads_prompt() ? limits.multiply_adds_per_second(bench.format) : limits.read_bytes_per_second();
     if (arguments.profile) result.profile = engine->take_profile();
     progress.clear();
     if (result.speed.relative() > kNoisy) {
@@ -263,8 +268,10 @@ void print(Console& console, const BenchArguments& arguments, const Bench& bench
       if (!result.profile.empty()) text += profile_text(result, console.out);
     }
     if (const std::optional<uint64_t> peak = peak_memory_bytes())
-      text += fmt::format("\nlimits: GB/s read, Gmac/s of 8-bit integers, measured just now; peak memory {}\n",
-                          format_bytes(*peak));
+      text += fmt::format(
+          "\nlimits: GB/s read from memory and Gmac/s (multiply-adds) for {} weights, measured just now; peak memory "
+          "{}\n",
+          format_info(bench.format).name, format_bytes(*peak));
   }
   console.out.write(text);
 }
@@ -279,6 +286,7 @@ void bench_model(Console& console, const BenchArguments& arguments) {
   bench.name = facts.properties->name.empty() ? facts.properties->architecture : facts.properties->name;
   bench.size_bytes = bench.checkpoint->weight_bytes();
   bench.parameters = facts.properties->parameters;
+  if (!facts.formats.empty()) bench.format = facts.formats.front().format;
   const std::vector<int32_t> threads = arguments.threads.empty() ? std::vector<int32_t>{0} : arguments.threads;
   for (const int32_t count : threads) measure_with_threads(console, arguments, count, bench);
   print(console, arguments, bench);

@@ -83,9 +83,10 @@ Findings examine(Console& console, const DoctorArguments& arguments) {
   findings.machine = probe_machine();
   if (!arguments.no_measure) {
     Progress progress(console.error, "measuring");
-    const std::vector<InstructionSet>& sets = findings.machine.instruction_sets;
-    findings.limits = measure_limits(*std::max_element(sets.begin(), sets.end()), findings.machine.physical_cores,
-                                     throw_if_interrupted);
+    findings.limits = measure_limits(findings.machine, {.instruction_set = nullptr,
+                                                        .threads = findings.machine.physical_cores,
+                                                        .progress = [&](double done) { progress.update(done); },
+                                                        .check_interrupt = throw_if_interrupted});
   }
   for (const LocalModel& model : list_local_models(console.environment)) {
     throw_if_interrupted();
@@ -113,7 +114,9 @@ Json findings_json(const Findings& findings) {
   if (findings.limits) {
     document["read_bytes_per_second_1_stream"] = findings.limits->read_bytes_per_second_1;
     document["read_bytes_per_second_16_streams"] = findings.limits->read_bytes_per_second_16;
-    document["int8_multiply_adds_per_second"] = findings.limits->multiply_adds_per_second;
+    document["multiply_adds_per_second"] = Json::object();
+    for (const MachineLimits::Peak& peak : findings.limits->peaks)
+      document["multiply_adds_per_second"][peak.kind] = peak.multiply_adds_per_second;
   }
   document["models"] = Json::array();
   for (const ModelNeed& need : findings.models) {
@@ -173,10 +176,12 @@ std::string findings_text(const Findings& findings, const Output& out) {
   line("memory", memory);
   if (findings.limits) {
     line("read bandwidth",
-         fmt::format("{:.1f} GB/s with 1 stream a core, {:.1f} GB/s with 16",
+         fmt::format("{:.1f} GB/s with 1 stream for each core, {:.1f} GB/s with 16",
                      findings.limits->read_bytes_per_second_1 / 1e9, findings.limits->read_bytes_per_second_16 / 1e9));
-    line("8-bit integers",
-         fmt::format("{:.0f} G multiply-adds a second", findings.limits->multiply_adds_per_second / 1e9));
+    std::vector<std::string> peaks;
+    for (const MachineLimits::Peak& peak : findings.limits->peaks)
+      peaks.push_back(fmt::format("{} {:.0f}", peak.kind, peak.multiply_adds_per_second / 1e9));
+    line("arithmetic", fmt::format("{} G multiply-adds a second", fmt::join(peaks, ", ")));
   }
   if (findings.models.empty())
     return text + "\nNo models found; 'megalith list --help' says where they are looked for.\n";

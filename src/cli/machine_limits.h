@@ -2,20 +2,36 @@
 // What this machine can do at most, measured: the figures that speeds are set beside.
 #include <functional>
 #include <string>
+#include <vector>
 
 #include "base/machine.h"
+#include "formats/format_table.h"
 
 namespace megalith::cli {
 
 struct MachineLimits {
-  double read_bytes_per_second_1 = 0;   // one stream for each thread
-  double read_bytes_per_second_16 = 0;  // sixteen, as decoding reads
-  double multiply_adds_per_second = 0;  // of 8-bit integers, all threads together
-  /// The larger of the two read bandwidths.
+  struct Peak {
+    std::string kind;  // of weights: "4-bit codes", ..., "float"
+    double multiply_adds_per_second = 0;
+  };
+  double read_bytes_per_second_1 = 0;   // each thread reads one stream
+  double read_bytes_per_second_16 = 0;  // each thread reads sixteen, as decoding does
+  std::vector<Peak> peaks;              // all threads together
+
+  /// The larger of the two.
   double read_bytes_per_second() const;
+  /// Of the instructions that weights of this format need.
+  double multiply_adds_per_second(Format format) const;
 };
 
-/// Takes about a second. `check_interrupt` is called between the parts and may throw.
-MachineLimits measure_limits(InstructionSet set, int threads, const std::function<void()>& check_interrupt);
+struct LimitsRequest {
+  const InstructionSet* instruction_set = nullptr;  // null: the best
+  int threads = 1;
+  std::function<void(double done_fraction)> progress;  // may be empty
+  std::function<void()> check_interrupt;               // throws to end it; may be empty
+};
+
+/// Takes about a second and, meanwhile, up to 256 MiB.
+MachineLimits measure_limits(const Machine& machine, const LimitsRequest& request);
 
 }  // namespace megalith::cli

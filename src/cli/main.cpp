@@ -83,6 +83,20 @@ Lists multiply. Tokenising and sampling are not measured.)",
 
 constexpr std::string_view kGroupEval = "eval";
 
+/// CLI11's help without its "Excludes: ..." beside each option: it hides what matters, and errors say it anyway.
+class HelpFormatter : public CLI::Formatter {
+ public:
+  HelpFormatter() {
+    column_width(34);
+    label("SUBCOMMAND", "COMMAND");
+    label("Subcommands", "Commands");
+    label("Positionals", "Arguments");
+  }
+  std::string make_option_opts(const CLI::Option* option) const override {
+    return option->get_type_name().empty() ? "" : " " + option->get_type_name();
+  }
+};
+
 struct CommandLine {
   CLI::App app{"megalith runs large language models on this machine, privately.", "megalith"};
   std::map<const CLI::App*, Action> actions;
@@ -92,7 +106,7 @@ void define_commands(CommandLine& line) {
   CLI::App& app = line.app;
   app.set_version_flag("-V,--version", "megalith " MEGALITH_VERSION);
   app.require_subcommand(1);
-  app.get_formatter()->column_width(34);
+  app.formatter(std::make_shared<HelpFormatter>());
   app.footer(
       "Examples:\n"
       "  megalith run smollm2 \"Why is the sky blue?\"\n"

@@ -9,6 +9,7 @@ namespace megalith::cli {
 void SamplingArguments::add_to(CLI::App& app) {
   constexpr const char* kGroup = "Sampling";
   constexpr double kMostVocabulary = std::numeric_limits<int32_t>::max();
+  constexpr auto kMostSeed = static_cast<double>(std::numeric_limits<uint64_t>::max());
   app.add_option("--temp,--temperature", sampling.temperature, "Temperature; 0: always the likeliest token [0.8]")
       ->type_name("X")
       ->check(in_range(0, 100, "a temperature from 0 to 100"))
@@ -32,6 +33,8 @@ void SamplingArguments::add_to(CLI::App& app) {
       ->group(kGroup);
   seed_option = app.add_option("-s,--seed", seed, "Seed of the random numbers: the same seed, the same answer [drawn]")
                     ->type_name("N")
+                    // Also keeps "-1" from becoming the largest number of all.
+                    ->check(in_range(0, kMostSeed, "a whole number, 0 or more"))
                     ->group(kGroup);
 }
 

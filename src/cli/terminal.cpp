@@ -25,26 +25,19 @@ enum class Controls { kKeepLines, kEscapeAll };
 std::string escape_controls(std::string_view text, Controls controls) {
   std::string shown;
   shown.reserve(text.size());
-  for (size_t at = 0; at < text.size(); ++at) {
-    const auto byte = static_cast<unsigned char>(text[at]);
-    const bool kept_space = controls == Controls::kKeepLines && (byte == '\n' || byte == '\t');
-    if (byte == 0xC2 && at + 1 < text.size()) {
-      // U+0080 to U+009F: the eight-bit forms of escape sequences.
-      const auto next = static_cast<unsigned char>(text[at + 1]);
-      if (next >= 0x80 && next <= 0x9F) {
-        shown += fmt::format("\\x{:02x}", next);
-        ++at;
-        continue;
-      }
-    }
-    if (byte == '\n' && !kept_space) {
-      shown += "\\n";
-    } else if (byte == '\t' && !kept_space) {
-      shown += "\\t";
-    } else if ((byte < 0x20 && !kept_space) || byte == 0x7F) {
-      shown += fmt::format("\\x{:02x}", byte);
+  for (size_t at = 0; at < text.size();) {
+    const Utf8Step step = decode_utf8(text, at);
+    const std::string_view bytes = text.substr(at, step.length_bytes);
+    const char32_t character = step.code_point;
+    at += bytes.size();
+    const bool is_line_space = character == U'\n' || character == U'\t';
+    if (is_line_space && controls == Controls::kEscapeAll) {
+      shown += character == U'\n' ? "\\n" : "\\t";
+    } else if (step.kind != Utf8Step::Kind::kCharacter || (character < 0x20 && !is_line_space) ||
+               (character >= 0x7F && character <= 0x9F)) {
+      for (const char byte : bytes) shown += fmt::format("\\x{:02x}", static_cast<unsigned char>(byte));
     } else {
-      shown += static_cast<char>(byte);
+      shown += bytes;
     }
   }
   return shown;

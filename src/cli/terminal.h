@@ -36,7 +36,7 @@ class Output {
 };
 
 /// Text of a model or a file as it may be shown on a terminal: control characters (but line feed and tab), which could
-/// move its cursor or do worse, become visible escapes such as "\x1b".
+/// move its cursor or do worse, and bytes that are not UTF-8 become visible escapes such as "\x1b".
 std::string printable(std::string_view text);
 /// The same on one line: line feeds and tabs are escaped too.
 std::string printable_line(std::string_view text);
