@@ -4,6 +4,12 @@
 #include "formats/block_codec.h"
 #include "formats/f16.h"
 #include "formats/f32.h"
+#include "formats/iq4_nl.h"
+#include "formats/iq4_xs.h"
+#include "formats/mxfp4.h"
+#include "formats/nvfp4.h"
+#include "formats/q2_k.h"
+#include "formats/q3_k.h"
 #include "formats/q4_0.h"
 #include "formats/q4_1.h"
 #include "formats/q4_k.h"
@@ -17,8 +23,9 @@ namespace megalith {
 
 namespace {
 
-constexpr std::array kTable = {f32::kInfo,  f16::kInfo,  bf16::kInfo, q4_0::kInfo, q4_1::kInfo, q5_0::kInfo,
-                               q5_1::kInfo, q8_0::kInfo, q4_k::kInfo, q5_k::kInfo, q6_k::kInfo};
+constexpr std::array kTable = {f32::kInfo,  f16::kInfo,    bf16::kInfo,   q4_0::kInfo,  q4_1::kInfo, q5_0::kInfo,
+                               q5_1::kInfo, q8_0::kInfo,   q4_k::kInfo,   q5_k::kInfo,  q6_k::kInfo, q2_k::kInfo,
+                               q3_k::kInfo, iq4_nl::kInfo, iq4_xs::kInfo, mxfp4::kInfo, nvfp4::kInfo};
 
 constexpr bool is_indexed_by_format() {
   for (size_t i = 0; i < kTable.size(); ++i) {

@@ -47,6 +47,8 @@ inline std::vector<int> half_offsets(Format format) {
     case Format::kQ4_0:
     case Format::kQ5_0:
     case Format::kQ8_0:
+    case Format::kIQ4_NL:
+    case Format::kIQ4_XS:
       return {0};
     case Format::kQ4_1:
     case Format::kQ5_1:
@@ -55,9 +57,23 @@ inline std::vector<int> half_offsets(Format format) {
       return {0, 2};
     case Format::kQ6_K:
       return {208};
+    case Format::kQ2_K:
+      return {80, 82};
+    case Format::kQ3_K:
+      return {108};
     default:
       return {};
   }
+}
+
+/// How many leading bytes of a block are 8-bit float scales: E8M0 in MXFP4, E4M3 in NVFP4.
+inline int n_byte_scales(Format format) { return format == Format::kMXFP4 ? 1 : format == Format::kNVFP4 ? 4 : 0; }
+
+/// Usual: 2^-8 ... 1/2. Denormal: E8M0 bytes whose products with small codes are denormal floats; E4M3's own, and 0.
+inline std::byte byte_scale(Format format, WeightKind kind, std::mt19937& random) {
+  const bool denormal = kind == WeightKind::kDenormalScales;
+  if (format == Format::kMXFP4) return static_cast<std::byte>(denormal ? random() % 3 : 120 + random() % 8);
+  return static_cast<std::byte>(denormal ? random() % 8 : 0x04 + random() % 0x35);
 }
 
 inline void put_half(std::byte* at, uint16_t bits) { std::memcpy(at, &bits, sizeof bits); }
@@ -75,13 +91,15 @@ inline void fill_block(std::byte* block, const FormatInfo& info, WeightKind kind
     const auto usual = static_cast<uint16_t>(0x2000 + random() % 0x1C00);  // 2^-7 ... 1
     put_half(block + offset, sign | (kind == WeightKind::kDenormalScales ? denormal : usual));
   }
+  for (int i = 0; i < n_byte_scales(info.format); ++i) block[i] = byte_scale(info.format, kind, random);
 }
 
 inline void fill(TestWeight& weight, WeightKind kind, uint32_t seed) {
   std::mt19937 random(seed);
   const FormatInfo& info = format_info(weight.view.format);
   if (info.quantised()) {
-    ASSERT_FALSE(half_offsets(info.format).empty()) << info.name << ": add its scales to half_offsets";
+    ASSERT_FALSE(half_offsets(info.format).empty() && n_byte_scales(info.format) == 0)
+        << info.name << ": add its scales to half_offsets or n_byte_scales";
     for (size_t at = 0; at < weight.bytes.size(); at += info.block_bytes) {
       fill_block(weight.bytes.data() + at, info, kind, random);
     }

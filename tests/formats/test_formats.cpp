@@ -1,5 +1,7 @@
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <array>
 #include <bit>
 #include <cmath>
 #include <cstring>
@@ -88,8 +90,9 @@ TEST_P(EveryFormat, DecodesAsTheGgufPackageDoes) {
 
   const std::vector<float> decoded = decode_row(info(), one_row(info(), blocks), 0);
   for (size_t i = 0; i < expected.size(); ++i) {
-    // Folding Q6_K's sub-scales into the codes can turn -0 into +0; everything else is equal to the bit.
-    const bool is_folded_zero = info().format == Format::kQ6_K && expected[i] == 0.0f && decoded[i] == 0.0f;
+    // Folding signed sub-scales into the codes can turn -0 into +0; everything else is equal to the bit.
+    const bool folds_signed_scales = info().format == Format::kQ6_K || info().format == Format::kQ3_K;
+    const bool is_folded_zero = folds_signed_scales && expected[i] == 0.0f && decoded[i] == 0.0f;
     ASSERT_TRUE(is_folded_zero || std::bit_cast<uint32_t>(decoded[i]) == std::bit_cast<uint32_t>(expected[i]))
         << info().name << " weight " << i << ": " << decoded[i] << ", expected " << expected[i];
   }
@@ -137,6 +140,76 @@ TEST_P(EveryFormat, TermsGiveTheDecodedWeights) {
   }
 }
 
+/// The terms of a group of one block, whatever its bytes are.
+GroupTerms terms_of_block(const FormatInfo& info, std::span<const std::byte> block, int64_t group) {
+  return info.terms(one_row(info, block), 0, group);
+}
+
+/// The bits of a block that change `value_of(its terms)`, found by flipping each in several random blocks.
+template <typename ValueOf>
+std::vector<std::vector<size_t>> bits_behind(const FormatInfo& info, int64_t group, size_t n_values, ValueOf value_of) {
+  std::mt19937 random(9);
+  std::vector<std::vector<size_t>> bits(n_values);
+  std::vector<std::byte> block(static_cast<size_t>(info.block_bytes));
+  for (int base = 0; base < 8; ++base) {
+    for (std::byte& byte : block) byte = static_cast<std::byte>(random());
+    const GroupTerms before = terms_of_block(info, block, group);
+    for (size_t bit = 0; bit < block.size() * 8; ++bit) {
+      const std::byte mask = std::byte{1} << (bit % 8);
+      block[bit / 8] ^= mask;
+      const GroupTerms after = terms_of_block(info, block, group);
+      block[bit / 8] ^= mask;
+      for (size_t i = 0; i < n_values; ++i) {
+        if (value_of(before, i) != value_of(after, i) && std::ranges::count(bits[i], bit) == 0) bits[i].push_back(bit);
+      }
+    }
+  }
+  return bits;
+}
+
+/// The largest |value| over all values of those bits; each value of a format depends on few.
+template <typename ValueOf>
+int64_t largest_over(const FormatInfo& info, int64_t group, const std::vector<size_t>& bits, ValueOf value) {
+  std::vector<std::byte> block(static_cast<size_t>(info.block_bytes));
+  int64_t largest = 0;
+  for (size_t assignment = 0; assignment < size_t{1} << bits.size(); ++assignment) {
+    for (size_t j = 0; j < bits.size(); ++j) {
+      const std::byte mask = std::byte{1} << (bits[j] % 8);
+      std::byte& byte = block[bits[j] / 8];
+      byte = (assignment >> j & 1) != 0 ? byte | mask : byte & ~mask;
+    }
+    largest = std::max<int64_t>(largest, std::abs(value(terms_of_block(info, block, group))));
+  }
+  return largest;
+}
+
+TEST_P(EveryFormat, SumsOfAGroupAreExactForEveryBlock) {
+  if (!info().quantised()) GTEST_SKIP() << "float formats have no terms";
+  constexpr int64_t kExact = 1 << 24;
+  const auto code = [](const GroupTerms& terms, size_t i) { return int{terms.codes[i]}; };
+  const auto offset_code = [](const GroupTerms& terms, size_t half) { return int{terms.offset_codes[half]}; };
+  for (int64_t group = 0; group < info().block_weights / GroupTerms::kSize; ++group) {
+    const auto code_bits = bits_behind(info(), group, GroupTerms::kSize, code);
+    int64_t largest_sum = 0;
+    for (size_t i = 0; i < GroupTerms::kSize; ++i) {
+      ASSERT_GE(code_bits[i].size(), 2u);
+      ASSERT_LE(code_bits[i].size(), 14u) << "too many to try them all";
+      ASSERT_EQ(code_bits[i].size(), code_bits[0].size()) << "weights of a format have the same number of bits";
+      largest_sum += 127 * largest_over(info(), group, code_bits[i], [&](const auto& terms) { return code(terms, i); });
+    }
+    EXPECT_LT(largest_sum, kExact) << "group " << group;
+    const auto offset_bits = bits_behind(info(), group, 2, offset_code);
+    int64_t largest_offset_sum = 0;
+    for (size_t half = 0; half < 2; ++half) {
+      ASSERT_LE(offset_bits[half].size(), 8u) << "too many to try them all";
+      largest_offset_sum += 16 * 127 * largest_over(info(), group, offset_bits[half], [&](const auto& terms) {
+                              return offset_code(terms, half);
+                            });
+    }
+    EXPECT_LT(largest_offset_sum, kExact) << "group " << group;
+  }
+}
+
 TEST_P(EveryFormat, EncodingIsAsCloseAsItsStepsAllow) {
   const std::vector<float> weights = sample_weights(4096);
   const std::vector<std::byte> bytes = encode(info(), weights);
@@ -167,6 +240,18 @@ TEST_P(EveryFormat, EncodingIsAsCloseAsItsStepsAllow) {
         return 2 * 0.5 / 31 + (2 + 1) * 0.5 / 63 + 3 * std::ldexp(1, -11);
       case Format::kQ6_K:
         return 0.5 / 31 + 0.5 / 127 + 2 * std::ldexp(1, -11);
+      case Format::kQ2_K:
+        return 2 * 0.5 / 3 + (2 + 1) * 0.5 / 15 + 3 * std::ldexp(1, -11);
+      case Format::kQ3_K:
+        return 1.0 / 4 + 0.5 / 31 + 2 * std::ldexp(1, -11);
+      case Format::kIQ4_NL:
+        return 14.0 / 127 + std::ldexp(1, -11);  // the codebook ends at 113 on the other side
+      case Format::kIQ4_XS:
+        return 14.0 / 127 + 0.5 / 31 + 2 * std::ldexp(1, -11);
+      case Format::kMXFP4:
+        return 1.0 / 5;  // 5 lies between 4 and 6, and a scale is any power of two
+      case Format::kNVFP4:
+        return 1.0 / 6 * (1 + 1.0 / 16);  // likewise, and scales of 4 significant bits bring 6 near the largest
     }
     return -1;
   };
@@ -191,10 +276,14 @@ TEST_P(EveryFormat, EncodesZerosAsZeros) {
 
 TEST_P(EveryFormat, EncodingWhatWasDecodedKeepsTheLargestMagnitudesNear) {
   // Constant blocks, of either sign: nothing is lost but the steps' rounding, and no code overflows its bits.
+  const float tolerance = info().format == Format::kMXFP4   ? 1.0f / 5   // scales are powers of two
+                          : info().format == Format::kNVFP4 ? 1.0f / 16  // scales have 4 significant bits
+                                                            : 0.01f;
   for (const float constant : {1.0f, -1.0f, 0.37f, -250.0f}) {
     const std::vector<float> weights(256, constant);
     const std::vector<float> decoded = decode_row(info(), one_row(info(), encode(info(), weights)), 0);
-    for (const float value : decoded) ASSERT_NEAR(value / constant, 1.0f, 0.01f) << info().name << " of " << constant;
+    for (const float value : decoded)
+      ASSERT_NEAR(value / constant, 1.0f, tolerance) << info().name << " of " << constant;
   }
 }
 
@@ -210,6 +299,23 @@ TEST(FormatTable, NamesAndIdsAreUnique) {
   }
 }
 
+TEST(FormatTable, Mxfp4ReachesBothEndsOfFloat) {
+  // All 16 codes at each end of the scale: 2^-128 and 2^-127 are denormal, and so are their smallest multiples.
+  const FormatInfo& info = format_info(Format::kMXFP4);
+  std::vector<std::byte> block(static_cast<size_t>(info.block_bytes));
+  for (size_t i = 0; i < 16; ++i) block[1 + i] = static_cast<std::byte>(i * 0x11);
+  const std::array<double, 16> e2m1 = {0, 0.5, 1, 1.5, 2, 3, 4, 6, 0, -0.5, -1, -1.5, -2, -3, -4, -6};
+  for (const int exponent : {0, 1, 2, 3, 127, 251, 252, 253, 254}) {
+    block[0] = static_cast<std::byte>(exponent);
+    const std::vector<float> decoded = decode_row(info, one_row(info, block), 0);
+    for (size_t i = 0; i < 32; ++i) {
+      const double expected = std::ldexp(e2m1[i % 16], exponent - 127);
+      EXPECT_EQ(decoded[i], static_cast<float>(expected)) << "exponent " << exponent << " weight " << i;
+      EXPECT_TRUE(std::isinf(decoded[i]) || decoded[i] == expected) << "exponent " << exponent << " weight " << i;
+    }
+  }
+}
+
 TEST(FormatTable, NamesEveryGgmlType) {
   EXPECT_EQ(gguf_type_name(0), "F32");
   EXPECT_EQ(gguf_type_name(4), "Q4_2");
@@ -222,7 +328,7 @@ TEST(FormatTable, NamesEveryGgmlType) {
   EXPECT_EQ(gguf_type_name(41), "Q1_0");
   EXPECT_EQ(gguf_type_name(77), "type 77");
   EXPECT_EQ(gguf_type_name(0xffffffff), "type 4294967295");
-  EXPECT_EQ(format_by_gguf_type(10), nullptr);
+  EXPECT_EQ(format_by_gguf_type(16), nullptr);
   EXPECT_EQ(format_by_gguf_type(77), nullptr);
 }
 

@@ -18,7 +18,10 @@ TESTS = pathlib.Path(__file__).resolve().parent.parent
 SCALES = {
     "F16": [0], "BF16": [], "Q4_0": [0], "Q4_1": [0, 2], "Q5_0": [0], "Q5_1": [0, 2], "Q8_0": [0],
     "Q4_K": [0, 2], "Q5_K": [0, 2], "Q6_K": [208],
+    "Q2_K": [80, 82], "Q3_K": [108], "IQ4_NL": [0], "IQ4_XS": [0], "MXFP4": [], "NVFP4": [],
 }
+# How many leading bytes are 8-bit float scales: they count up through 255 and 0, so that both ends occur.
+BYTE_SCALES = {"MXFP4": 1, "NVFP4": 4}
 MAX_FILE_BYTES = 48 * 1024
 
 
@@ -30,6 +33,10 @@ def random_blocks(rng, name, n_blocks, block_bytes):
         special = [0x0000, 0x8000, 0x0001, 0x8001, 0x03FF, 0x0400, 0x3C00, 0x7BFF, 0xFBFF]
         halves[: len(special)] = rng.permutation(special)
         blocks[:, offset : offset + 2] = halves.view(np.uint8).reshape(-1, 2)
+    if name in BYTE_SCALES:
+        n_scales = BYTE_SCALES[name]
+        counted = np.arange(n_blocks * n_scales) - n_blocks * n_scales // 2
+        blocks[:, :n_scales] = counted.astype(np.uint8).reshape(n_blocks, n_scales)
     if name == "BF16":
         values = blocks.view(np.uint16)
         values[(values & 0x7F80) == 0x7F80] &= 0xBFFF
@@ -57,7 +64,8 @@ def write_format(name):
     if encoded is not None:
         parts.append(encoded)
     blocks = np.ascontiguousarray(np.concatenate(parts))
-    decoded = dequantize(blocks.reshape(-1), qtype).astype(np.float32)
+    with np.errstate(over="ignore"):  # MXFP4's largest scales
+        decoded = dequantize(blocks.reshape(-1), qtype).astype(np.float32)
     path = TESTS / "formats" / "data" / f"{name}.bin"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(blocks.tobytes() + decoded.tobytes())
