@@ -2,6 +2,7 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <cstring>
 
 #include "base/error.h"
@@ -17,7 +18,7 @@ void KvPool::allocate(Ledger& ledger, const StateLayout& layout, int64_t n_pages
     page_halves_ += static_cast<int64_t>(layer.kv_heads) * (layer.key_width + layer.value_width) * kPageTokens;
   }
   n_pages_ = n_pages;
-  const uint64_t fitting_tokens = ledger.available_bytes() / layout.page_bytes() * kPageTokens;
+  const uint64_t fitting_tokens = ledger.available_bytes() / std::max<uint64_t>(1, layout.page_bytes()) * kPageTokens;
   memory_ = AlignedMemory(ledger, "KV pages", static_cast<uint64_t>(n_pages) * page_bytes(),
                           fmt::format("{} tokens would fit: lower --ctx", fitting_tokens));
 }
