@@ -3,9 +3,11 @@
 
 #include <algorithm>
 #include <fstream>
+#include <map>
 #include <memory>
 #include <optional>
 #include <sstream>
+#include <utility>
 
 #include "base/error.h"
 #include "base/ledger.h"
@@ -62,6 +64,7 @@ struct Bench {
   Format format = Format::kF32;  // of most of its bytes: its arithmetic is the limit
   std::shared_ptr<const Checkpoint> checkpoint;
   std::vector<BenchResult> results;
+  std::optional<uint64_t> peak_memory;  // bytes of this process, weights that were touched among them
 };
 
 std::vector<BenchCase> make_cases(const BenchArguments& arguments) {
@@ -117,11 +120,6 @@ void measure_with_threads(Console& console, const BenchArguments& arguments, int
     options.context_tokens = std::max(options.context_tokens, bench_case.context_tokens());
   const std::unique_ptr<Engine> engine = open_engine_for(console, options);
   const EngineProperties& properties = engine->properties();
-  const InstructionSet set = instruction_set_from_name(properties.instruction_set);
-  const MachineLimits limits = measure_limits(probe_machine(), {.instruction_set = &set,
-                                                                .threads = properties.threads,
-                                                                .progress = {},
-                                                                .check_interrupt = throw_if_interrupted});
   for (const BenchCase& bench_case : cases) {
     BenchResult result;
     result.bench_case = bench_case;
@@ -133,8 +131,6 @@ void measure_with_threads(Console& console, const BenchArguments& arguments, int
                 {.progress = [&](double fraction) { progress.update(fraction); }, .stop_requested = interrupted});
     result.speed = spread_of(result.samples);
     result.rate = rate_of(*bench.checkpoint, result);
-    result.limit =
-        result.reads_prompt() ? limits.multiply_adds_per_second(bench.format) : limits.read_bytes_per_second();
     if (arguments.profile) result.profile = engine->take_profile();
     progress.clear();
     if (result.speed.relative() > kNoisy) {
@@ -144,6 +140,24 @@ void measure_with_threads(Console& console, const BenchArguments& arguments, int
                       label_of(result), 100 * result.speed.relative()));
     }
     bench.results.push_back(std::move(result));
+  }
+}
+
+// After the speeds, for the buffer that it reads would count as memory of the engine.
+void set_limits(Bench& bench) {
+  std::map<std::pair<std::string, int>, MachineLimits> measured;
+  for (BenchResult& result : bench.results) {
+    const auto [found, is_new] = measured.try_emplace({result.instruction_set, result.threads});
+    if (is_new) {
+      const InstructionSet set = instruction_set_from_name(result.instruction_set);
+      found->second = measure_limits(probe_machine(), {.instruction_set = &set,
+                                                       .threads = result.threads,
+                                                       .progress = {},
+                                                       .check_interrupt = throw_if_interrupted});
+    }
+    const MachineLimits& limits = found->second;
+    result.limit =
+        result.reads_prompt() ? limits.multiply_adds_per_second(bench.format) : limits.read_bytes_per_second();
   }
 }
 
@@ -181,8 +195,7 @@ Json result_json(const Bench& bench, const BenchResult& result) {
   document[rate] = result.rate;
   document[fmt::format("limit_{}", rate)] = result.limit;
   document["fraction_of_limit"] = result.rate / result.limit;
-  const std::optional<uint64_t> peak = peak_memory_bytes();
-  document["peak_memory_bytes"] = peak ? Json(*peak) : Json(nullptr);
+  document["peak_memory_bytes"] = bench.peak_memory ? Json(*bench.peak_memory) : Json(nullptr);
   if (!result.profile.empty()) document["profile"] = profile_json(result.profile);
   return document;
 }
@@ -267,11 +280,12 @@ void print(Console& console, const BenchArguments& arguments, const Bench& bench
     for (const BenchResult& result : bench.results) {
       if (!result.profile.empty()) text += profile_text(result, console.out);
     }
-    if (const std::optional<uint64_t> peak = peak_memory_bytes())
+    if (bench.peak_memory) {
       text += fmt::format(
           "\nlimits: GB/s read from memory and Gmac/s (multiply-adds) for {} weights, measured just now; peak memory "
           "{}\n",
-          format_info(bench.format).name, format_bytes(*peak));
+          format_info(bench.format).name, format_bytes(*bench.peak_memory));
+    }
   }
   console.out.write(text);
 }
@@ -289,6 +303,8 @@ void bench_model(Console& console, const BenchArguments& arguments) {
   if (!facts.formats.empty()) bench.format = facts.formats.front().format;
   const std::vector<int32_t> threads = arguments.threads.empty() ? std::vector<int32_t>{0} : arguments.threads;
   for (const int32_t count : threads) measure_with_threads(console, arguments, count, bench);
+  bench.peak_memory = peak_memory_bytes();
+  set_limits(bench);
   print(console, arguments, bench);
 }
 

@@ -14,6 +14,7 @@
 #include "cli/json.h"
 #include "cli/machine_limits.h"
 #include "cli/model_facts.h"
+#include "engine/context_budget.h"
 #include "hub/hub.h"
 
 namespace megalith::cli {
@@ -42,13 +43,13 @@ struct Findings {
   std::vector<ModelNeed> models;
 };
 
-// The model's weights stay in the page cache, which may drop them again, but running without room for them is no use.
+// As the engine will find it: weights, then headroom, then KV.
 int64_t context_that_fits(const ModelFacts& facts, const Machine& machine) {
   const uint64_t weights = facts.checkpoint->weight_bytes();
   if (weights >= machine.memory_available_bytes) return 0;
   const uint64_t page_bytes = std::max<uint64_t>(1, facts.properties->state.page_bytes());
-  const uint64_t tokens = (machine.memory_available_bytes - weights) / page_bytes * kPageTokens;
-  return static_cast<int64_t>(std::min<uint64_t>(tokens, static_cast<uint64_t>(facts.properties->context_tokens)));
+  return std::min(largest_context(machine.memory_available_bytes - weights, page_bytes, /*sequences=*/1),
+                  facts.properties->context_tokens);
 }
 
 ModelNeed need_of(const LocalModel& model, const Machine& machine) {

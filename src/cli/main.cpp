@@ -72,7 +72,7 @@ Looks into megalith's own cache and the folders of Hugging Face, Ollama and LM S
   megalith bench model.gguf -t 1,2,4 -o json
   megalith bench model.gguf --profile
 pp512: reading a prompt of 512 tokens; tg128: answering with 128; tg128 @ d2048: the same after 2048 others.
-Lists multiply. Tokenising and sampling are not measured.)",
+Lists multiply. Tokenising is not measured, and tokens are chosen greedily.)",
             define_bench},
     Command{"doctor", "What this machine can do, and what each model would need", R"(Examples:
   megalith doctor

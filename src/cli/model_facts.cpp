@@ -27,8 +27,9 @@ std::vector<FormatShare> share_by_format(const Checkpoint& checkpoint) {
     share->weights += weights_of(weight);
     share->bytes += weight.view.bytes();
   }
-  std::stable_sort(shares.begin(), shares.end(),
-                   [](const FormatShare& a, const FormatShare& b) { return a.bytes > b.bytes; });
+  std::sort(shares.begin(), shares.end(), [](const FormatShare& a, const FormatShare& b) {
+    return a.bytes != b.bytes ? a.bytes > b.bytes : a.format < b.format;
+  });
   return shares;
 }
 

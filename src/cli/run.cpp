@@ -210,6 +210,18 @@ void check_texts(const RunArguments& arguments) {
   }
 }
 
+std::string resolve(const std::string& model, const Environment& environment) {
+  try {
+    return resolve_model(model, environment);
+  } catch (const Error& error) {
+    const bool is_a_sentence = error.kind() == ErrorKind::kModelNotFound && model.find(' ') != std::string::npos;
+    if (!is_a_sentence) throw;
+    throw Error(error.kind(), fmt::format("no model '{}'; the first argument is the MODEL, as in: megalith run smollm2 "
+                                          "\"Why is the sky blue?\"",
+                                          model));
+  }
+}
+
 void run(Console& console, const RunArguments& arguments) {
   check_texts(arguments);
   std::string positional = arguments.prompt;
@@ -218,7 +230,7 @@ void run(Console& console, const RunArguments& arguments) {
   if (from_tokens && (!positional.empty() || !arguments.prompt_flag.empty()))
     throw Error(ErrorKind::kUsage, "both a prompt and --tokens are given; leave one out");
   // The model first: nobody should type a long prompt for a name that does not exist.
-  const std::string path = resolve_model(model, console.environment);
+  const std::string path = resolve(model, console.environment);
   std::vector<TokenId> tokens;
   std::string prompt;
   if (from_tokens) {

@@ -110,24 +110,30 @@ int display_width(std::string_view text) {
   return width;
 }
 
-std::string Table::text(const Output& out) const {
+std::vector<int> Table::widths() const {
   std::vector<int> widths;
   for (size_t column = 0; column < columns_.size(); ++column) {
     int width = display_width(columns_[column].title);
     for (const auto& row : rows_) width = std::max(width, display_width(row[column]));
     widths.push_back(width);
   }
+  return widths;
+}
+
+std::string Table::padded(size_t column, std::string_view cell, int width) const {
+  const std::string padding(static_cast<size_t>(std::max(0, width - display_width(cell))), ' ');
+  return columns_[column].align == Align::kRight ? padding + std::string(cell) : std::string(cell) + padding;
+}
+
+std::string Table::text(const Output& out) const {
+  const std::vector<int> all_widths = widths();
   const auto line = [&](const auto& cell_of) {
     std::string joined;
     for (size_t column = 0; column < columns_.size(); ++column) {
-      const std::string_view cell = cell_of(column);
-      const std::string padding(static_cast<size_t>(widths[column] - display_width(cell)), ' ');
-      const bool right = columns_[column].align == Align::kRight;
       if (column > 0) joined += "  ";
-      if (right) joined += padding;
-      joined += cell;
-      if (!right && column + 1 < columns_.size()) joined += padding;
+      joined += padded(column, cell_of(column), all_widths[column]);
     }
+    joined.erase(joined.find_last_not_of(' ') + 1);
     return joined;
   };
   std::string all = out.bold(line([&](size_t column) { return std::string_view(columns_[column].title); })) + "\n";
@@ -136,20 +142,25 @@ std::string Table::text(const Output& out) const {
 }
 
 std::string Table::markdown() const {
+  const std::vector<int> all_widths = widths();
   std::string all = "|";
-  for (const Column& column : columns_) all += fmt::format(" {} |", column.title);
+  for (size_t column = 0; column < columns_.size(); ++column)
+    all += fmt::format(" {} |", padded(column, columns_[column].title, all_widths[column]));
   all += "\n|";
-  for (const Column& column : columns_) all += column.align == Align::kRight ? " ---: |" : " --- |";
+  for (size_t column = 0; column < columns_.size(); ++column) {
+    const std::string dashes(static_cast<size_t>(std::max(3, all_widths[column]) - 1), '-');
+    all += fmt::format(" {}{} |", dashes, columns_[column].align == Align::kRight ? ':' : '-');
+  }
   all += "\n";
   for (const auto& row : rows_) {
     all += "|";
-    for (const std::string& cell : row) {
-      all += ' ';
-      for (const char c : cell) {
-        if (c == '|') all += '\\';
-        all += c;
+    for (size_t column = 0; column < row.size(); ++column) {
+      std::string cell;
+      for (const char c : padded(column, row[column], all_widths[column])) {
+        if (c == '|') cell += '\\';
+        cell += c;
       }
-      all += " |";
+      all += fmt::format(" {} |", cell);
     }
     all += "\n";
   }

@@ -57,6 +57,8 @@ class Table {
   std::string markdown() const;
 
  private:
+  std::vector<int> widths() const;
+  std::string padded(size_t column, std::string_view cell, int width) const;
   std::vector<Column> columns_;
   std::vector<std::vector<std::string>> rows_;
 };

@@ -12,6 +12,7 @@
 
 #include "backends/registry.h"
 #include "base/machine.h"
+#include "engine/context_budget.h"
 #include "engine/sampler.h"
 #include "engine/scheduler.h"
 #include "models/model.h"
@@ -39,9 +40,6 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-// Kept free of KV when the context is chosen: activations, logits, tokenizer tables.
-constexpr uint64_t kHeadroomBytes = 256ULL << 20;
-
 /// The context to grant, and a notice if it is not what the model was made for. Throws kDoesNotFit.
 struct GrantedContext {
   int32_t tokens;
@@ -50,11 +48,9 @@ struct GrantedContext {
 
 GrantedContext grant_context(const EngineOptions& options, const ModelProperties& model, const Ledger& ledger) {
   const uint64_t page_bytes = model.state.page_bytes();
-  const uint64_t available = ledger.available_bytes();
-  const uint64_t usable = available > kHeadroomBytes ? available - kHeadroomBytes : 0;
+  const uint64_t usable = usable_for_kv(ledger.available_bytes());
   const auto sequences = static_cast<uint64_t>(options.max_sequences);
-  const uint64_t fitting = std::min<uint64_t>(usable / (page_bytes * sequences), INT32_MAX / kPageTokens) * kPageTokens;
-  const auto largest = static_cast<int32_t>(fitting);
+  const int32_t largest = largest_context(ledger.available_bytes(), page_bytes, sequences);
   const bool chosen = options.context_tokens > 0;
   const int32_t wanted = chosen ? options.context_tokens : model.context_tokens;
   if (largest < (chosen ? wanted : std::min(wanted, kPageTokens))) {
@@ -238,6 +234,10 @@ std::string InProcessEngine::apply_template(const std::string& variables_json) c
   give_token("bos_token", vocabulary.bos);
   give_token("eos_token", vocabulary.eos);
   if (!variables.contains("add_generation_prompt")) variables["add_generation_prompt"] = true;
+  // As transformers does: a template may ask whether they are none, which an undefined variable is not.
+  for (const char* key : {"tools", "documents"}) {
+    if (!variables.contains(key)) variables[key] = nullptr;
+  }
   return template_->render(variables);
 }
 

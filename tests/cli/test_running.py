@@ -104,6 +104,7 @@ class RunTest(ProgramTest):
         self.assertEqual((engine["instruction_set"], engine["threads"], engine["context_tokens"]), ("scalar", 1, 77))
 
     def test_bad_input(self):
+        self.fails(3, "the first argument is the MODEL", "run", "Why is the sky blue?")
         self.fails(2, "the prompt is empty", "run", LLAMA, "")
         self.fails(2, "the prompt is empty", "run", LLAMA, given=b"\n")
         self.fails(2, ["not valid UTF-8", "0xff at offset 3"], "run", LLAMA, given=b"abc\xffdef")
