@@ -10,8 +10,8 @@
 namespace megalith {
 
 struct BackendOptions {
-  int threads = 0;                                 // 0: all physical cores that this process may use
-  std::optional<InstructionSet> instruction_set;   // none: the best that the machine has and we have kernels for
+  int threads = 0;                                // 0: all physical cores that this process may use
+  std::optional<InstructionSet> instruction_set;  // none: the best that the machine has and we have kernels for
 };
 
 /// The CPU backend. Throws kUsage if the forced instruction set is not available here, naming those that are.
