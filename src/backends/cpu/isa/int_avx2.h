@@ -31,6 +31,7 @@ struct Avx2 {
     __builtin_memcpy(&value, p, sizeof value);
     return _mm256_set1_epi32(value);
   }
+  MEGALITH_INLINE Int broadcast(Int v) { return v; }
   MEGALITH_INLINE Int bit_and(Int a, Int b) { return _mm256_and_si256(a, b); }
   MEGALITH_INLINE Int bit_or(Int a, Int b) { return _mm256_or_si256(a, b); }
   MEGALITH_INLINE Int bit_xor(Int a, Int b) { return _mm256_xor_si256(a, b); }

@@ -31,6 +31,7 @@ struct Avx512 {
     __builtin_memcpy(&value, p, sizeof value);
     return _mm512_set1_epi32(value);
   }
+  MEGALITH_INLINE Int broadcast(Int v) { return v; }
   MEGALITH_INLINE Int bit_and(Int a, Int b) { return _mm512_and_si512(a, b); }
   MEGALITH_INLINE Int bit_or(Int a, Int b) { return _mm512_or_si512(a, b); }
   MEGALITH_INLINE Int bit_xor(Int a, Int b) { return _mm512_xor_si512(a, b); }

@@ -13,8 +13,8 @@ constexpr int kTileTokens = kBlockTokens;
 constexpr int64_t kPrefetchBytes = 512;  // ahead in each row: 256 to 1024 measured equal
 
 /// Sums of code * activation for kRowVectors x kTokens outputs over 4 * kCount columns, added to `sums`.
-/// codes(r, c) gives vectors, x(t, c) the place of 4 activations. Codes of kBits: 8 are signed, or, with dot4, biased
-/// by 128.
+/// codes(r, c) gives vectors, x(t, c) the place of 4 activations, or a vector of them. Codes of kBits: 8 are signed,
+/// or, with dot4, biased by 128.
 template <class V, int kBits, int kCount, int kRowVectors, int kTokens, class Codes, class X>
 MEGALITH_INLINE void dot_tile(const Codes& codes, const X& x, typename V::Int (&sums)[kRowVectors][kTokens]) {
   using Int = typename V::Int;
@@ -309,17 +309,22 @@ template <class V, class F>
   });
 }
 
+/// The lanes of a tile that belong to row vector r of it.
+template <class V>
+MEGALITH_INLINE RowTile row_vector(const RowTile& tile, int r) {
+  return {tile.first + r * V::kLanes * tile.stride, tile.stride, tile.begin - r * V::kLanes, tile.end - r * V::kLanes};
+}
+
 template <class V, class F, int kRowVectors>
-void multiply_tile(const LinearTask& task, const RowTile* tiles, TileFrame<V, kRowVectors>& frame) {
+[[gnu::noinline]] void multiply_tile(const LinearTask& task, const RowTile& tile, TileFrame<V, kRowVectors>& frame) {
   const int64_t tokens = task.token_end - task.token_begin;
   for (int64_t token = 0; token < padded_tokens(tokens); ++token) {
     for (int r = 0; r < kRowVectors; ++r) V::store_float(frame.outputs[token][r], V::zero_float());
   }
-  const auto cursor = [&](int r) MEGALITH_INLINE_LAMBDA {
-    return typename V::Cursor(task.bytes + tiles[r].first * task.row_bytes, tiles[r].stride * task.row_bytes);
-  };
-  typename V::Cursor rows[2] = {cursor(0), cursor(kRowVectors - 1)};
+  const int64_t stride = tile.stride * task.row_bytes;
+  const uint8_t* first = task.bytes + tile.first * task.row_bytes;
   static_assert(kRowVectors <= 2);
+  typename V::Cursor rows[2] = {{first, stride}, {first + (kRowVectors - 1) * V::kLanes * stride, stride}};
   const int64_t n_groups = task.columns / 32;
   const ActivationGroup* x = task.groups + task.token_begin * kSuperblockGroups;
   for (int64_t s = 0; s * kSuperblockGroups < n_groups; ++s) {
@@ -330,30 +335,18 @@ void multiply_tile(const LinearTask& task, const RowTile* tiles, TileFrame<V, kR
   }
   for (int64_t token = 0; token < tokens; ++token) {
     for (int r = 0; r < kRowVectors; ++r) {
-      store_tile<V::kLanes>(task, tiles[r], task.token_begin + token, frame.outputs[token][r]);
+      store_tile<V::kLanes>(task, row_vector<V>(tile, r), task.token_begin + token, frame.outputs[token][r]);
     }
   }
 }
 
 template <class V, class F>
 void tiled_rows(const LinearTask& task) {
-  constexpr int kSingleRegister = V::kHasDot4 || F::kBits == 4;
-  constexpr int kRowVectors = kSingleRegister ? V::kRowVectors : V::kWideRowVectors;
+  constexpr bool kOneRegisterSums = V::kHasDot4 || F::kBits == 4;
+  constexpr int kRowVectors = kOneRegisterSums ? V::kRowVectors : V::kWideRowVectors;
   TileFrame<V, kRowVectors> frame;
-  RowTile pending[2];
-  int n_pending = 0;
-  adjacent_tiles<V::kLanes>(task.row_begin, task.row_end, task.row_begin, [&](const RowTile& tile) {
-    pending[n_pending++] = tile;
-    if (n_pending == kRowVectors) {
-      multiply_tile<V, F, kRowVectors>(task, pending, frame);
-      n_pending = 0;
-    }
-  });
-  if (n_pending != 0) {
-    // A lone row vector is computed twice and stored once.
-    pending[1] = {pending[0].first, pending[0].stride, 0, 0};
-    multiply_tile<V, F, kRowVectors>(task, pending, frame);
-  }
+  streaming_tiles<kRowVectors * V::kLanes>(
+      task, [&](const RowTile& tile) { multiply_tile<V, F, kRowVectors>(task, tile, frame); });
 }
 
 template <class V, class F>

@@ -19,17 +19,23 @@ double dot_peak(int64_t iterations, int32_t* sink) {
   using Int = typename V::Int;
   constexpr int kRowVectors = 2;
   Int codes[kRowVectors] = {V::set8(1), V::set8(2)};
-  // Eight dwords in L1: their broadcasts run beside the multiplications.
-  int8_t x[kTileTokens][32];
-  for (auto& token : x) __builtin_memset(token, 3, sizeof token);
+  Int x[2] = {V::set8(3), V::set8(-1)};
   Int sums[kRowVectors][kTileTokens];
   for (auto& row : sums) {
     for (Int& sum : row) sum = V::zero();
   }
   for (int64_t i = 0; i < iterations; ++i) {
-    for (Int& code : codes) V::pin(code);
-    dot_tile<V, kBits, 8>([&](int r, int) MEGALITH_INLINE_LAMBDA { return codes[r]; },
-                          [&](int t, int c) MEGALITH_INLINE_LAMBDA { return x[t] + c * 4; }, sums);
+    // Pinned at each use, or the compiler would see equal products and compute one.
+    dot_tile<V, kBits, 8>(
+        [&](int r, int) MEGALITH_INLINE_LAMBDA {
+          V::pin(codes[r]);
+          return codes[r];
+        },
+        [&](int t, int) MEGALITH_INLINE_LAMBDA {
+          V::pin(x[t % 2]);
+          return x[t % 2];
+        },
+        sums);
     for (auto& row : sums) {
       for (Int& sum : row) V::pin(sum);
     }

@@ -14,12 +14,13 @@ struct RowTile {
 };
 
 /// Calls body for each tile of kRows adjacent rows in [begin, end); the last one overlaps its neighbour and stores the
-/// rest. Fewer rows than a tile has are computed one by one, in all lanes.
+/// rest: rows before `begin` may belong to another task, which stores them. A weight of fewer rows than a tile has is
+/// computed row by row, in all lanes.
 template <int kRows, class Body>
-MEGALITH_INLINE void adjacent_tiles(int64_t begin, int64_t end, int64_t lowest, Body&& body) {
+MEGALITH_INLINE void adjacent_tiles(int64_t begin, int64_t end, Body&& body) {
   for (; begin + kRows <= end; begin += kRows) body(RowTile{begin, 1, 0, kRows});
   if (begin == end) return;
-  if (end - lowest >= kRows) {
+  if (end >= kRows) {
     body(RowTile{end - kRows, 1, static_cast<int>(kRows - (end - begin)), kRows});
     return;
   }
@@ -40,7 +41,7 @@ MEGALITH_INLINE void streaming_tiles(const LinearTask& task, Body&& body) {
   int64_t stride = (task.row_end - task.row_begin) / kRows;
   for (int tries = 0; tries < 3 && stride > 4 && collides(stride); ++tries) --stride;
   for (int64_t i = 0; i < stride; ++i) body(RowTile{task.row_begin + i, stride, 0, kRows});
-  adjacent_tiles<kRows>(task.row_begin + stride * kRows, task.row_end, task.row_begin, body);
+  adjacent_tiles<kRows>(task.row_begin + stride * kRows, task.row_end, body);
 }
 
 /// Stores one lane-per-row result, with the bias.
