@@ -149,20 +149,22 @@ MEGALITH_INLINE void bias_signed_codes(UnpackedGroup<V>& group) {
   }
 }
 
-/// Prefetches what a cursor will read, a few rows for each group so that the requests do not come in bursts.
-template <class V, class F>
+/// Prefetches what the rows of a tile will need kPrefetchBytes later, row by row, so that the requests do not come in
+/// bursts that fill the miss buffers and hold up the loads.
+template <class F>
 struct RowPrefetcher {
   static constexpr int kLines = (F::kBlockBytes * (8 / F::kBlockGroups) + 63) / 64;  // of a superblock of one row
-  static constexpr int kRowsPerGroup = V::kLanes / 8;
   const uint8_t* next;
   int64_t stride;
-  [[gnu::always_inline]] RowPrefetcher(const typename V::Cursor& rows, int64_t ahead)
-      : next(rows.quad[0] + ahead), stride(rows.stride) {}
-  [[gnu::always_inline]] void group() {
-    for (int r = 0; r < kRowsPerGroup; ++r) {
-      for (int line = 0; line < kLines; ++line) __builtin_prefetch(next + line * 64, 0, 3);
-      next += stride;
-    }
+  int64_t rows;
+  [[gnu::always_inline]] RowPrefetcher(const uint8_t* first, int64_t stride_bytes, int64_t n_rows)
+      : next(first + kPrefetchBytes), stride(stride_bytes), rows(n_rows) {}
+  [[gnu::always_inline]] void one_row() {
+    for (int line = 0; line < kLines; ++line) __builtin_prefetch(next + line * 64, 0, 3);
+    next += stride;
+  }
+  [[gnu::always_inline]] void one_row_if_left() {
+    if (rows-- > 0) one_row();
   }
 };
 
@@ -182,9 +184,7 @@ MEGALITH_INLINE void unpack_run(const typename V::Cursor& rows,
 /// Calls sink(g, group) for the groups of one superblock and moves the cursor past it.
 template <class V, class F, class Sink>
 MEGALITH_INLINE void unpack_superblock(typename V::Cursor& rows, int64_t n_groups, Sink&& sink) {
-  RowPrefetcher<V, F> prefetcher(rows, kPrefetchBytes);
   const auto give = [&](int64_t g, UnpackedGroup<V>& group) MEGALITH_INLINE_LAMBDA {
-    prefetcher.group();
     bias_signed_codes<V, F>(group);
     sink(g, group);
   };
@@ -219,8 +219,10 @@ template <class V, class F, int kTokens>
   constexpr int kBlock = kTokens < kBlockTokens ? kTokens : kBlockTokens;
   const ActivationGroup* x = task.groups + task.token_begin * kSuperblockGroups;
   for (int64_t s = 0; s * kSuperblockGroups < n_groups; ++s) {
+    RowPrefetcher<F> prefetcher(rows.quad[0], rows.stride, V::kLanes);
     unpack_superblock<V, F>(rows, groups_of_superblock(n_groups, s),
                             [&](int64_t g, const UnpackedGroup<V>& group) MEGALITH_INLINE_LAMBDA {
+                              for (int r = 0; r < V::kLanes / 8; ++r) prefetcher.one_row();
                               add_group<V, F, 1, kTokens>(
                                   GroupInRegisters<V>{group},
                                   [&](int t) MEGALITH_INLINE_LAMBDA -> const ActivationGroup& {
@@ -281,13 +283,14 @@ MEGALITH_INLINE void store_group(const UnpackedGroup<V>& group, StoredGroup<V>& 
 
 template <class V, class F, int kRowVectors>
 [[gnu::noinline]] void multiply_superblock(TileFrame<V, kRowVectors>& frame, const ActivationGroup* x, int64_t n_tokens,
-                                           int64_t n_groups) {
+                                           int64_t n_groups, RowPrefetcher<F> prefetcher) {
   for (int64_t token = 0; token < n_tokens; token += kTileTokens) {
     typename V::Float outputs[kRowVectors][kTileTokens];
     for (int t = 0; t < kTileTokens; ++t) {
       for (int r = 0; r < kRowVectors; ++r) outputs[r][t] = V::load_float(frame.outputs[token + t][r]);
     }
     for (int64_t g = 0; g < n_groups; ++g) {
+      prefetcher.one_row_if_left();
       add_group<V, F, kRowVectors, kTileTokens>(
           StoredWeights<V, kRowVectors>{frame.groups[g]},
           [&](int t) MEGALITH_INLINE_LAMBDA -> const ActivationGroup& {
@@ -330,7 +333,8 @@ template <class V, class F, int kRowVectors>
   for (int64_t s = 0; s * kSuperblockGroups < n_groups; ++s) {
     const int64_t count = groups_of_superblock(n_groups, s);
     for (int r = 0; r < kRowVectors; ++r) store_superblock<V, F>(rows[r], count, &frame.groups[0][r], kRowVectors);
-    multiply_superblock<V, F, kRowVectors>(frame, x, tokens, count);
+    multiply_superblock<V, F, kRowVectors>(frame, x, tokens, count,
+                                           RowPrefetcher<F>(rows[0].quad[0], stride, kRowVectors * V::kLanes));
     x += task.padded_tokens * kSuperblockGroups;
   }
   for (int64_t token = 0; token < tokens; ++token) {
