@@ -44,12 +44,11 @@ struct Findings {
 };
 
 // As the engine will find it: weights, then headroom, then KV.
-int64_t context_that_fits(const ModelFacts& facts, const Machine& machine) {
-  const uint64_t weights = facts.checkpoint->weight_bytes();
-  if (weights >= machine.memory_available_bytes) return 0;
-  const uint64_t page_bytes = std::max<uint64_t>(1, facts.properties->state.page_bytes());
-  return std::min(largest_context(machine.memory_available_bytes - weights, page_bytes, /*sequences=*/1),
-                  facts.properties->context_tokens);
+int64_t context_that_fits(uint64_t weight_bytes, const ModelProperties& model, const Machine& machine) {
+  if (weight_bytes >= machine.memory_available_bytes) return 0;
+  const uint64_t page_bytes = std::max<uint64_t>(1, model.state.page_bytes());
+  return std::min(largest_context(machine.memory_available_bytes - weight_bytes, page_bytes, /*sequences=*/1),
+                  model.context_tokens);
 }
 
 ModelNeed need_of(const LocalModel& model, const Machine& machine) {
@@ -57,14 +56,14 @@ ModelNeed need_of(const LocalModel& model, const Machine& machine) {
   need.model = model;
   try {
     const ModelFacts facts = read_model_facts(model.path);
-    if (!facts.runs()) {
+    if (!facts.properties || !facts.tokenizer) {
       need.problem = facts.properties ? facts.why_no_tokenizer : facts.why_not;
       return need;
     }
     need.weight_bytes = facts.checkpoint->weight_bytes();
     need.context_tokens = facts.properties->context_tokens;
     need.kv_bytes = facts.kv_bytes(need.context_tokens);
-    need.context_that_fits = context_that_fits(facts, machine);
+    need.context_that_fits = context_that_fits(need.weight_bytes, *facts.properties, machine);
     need.bytes_per_token = static_cast<double>(facts.token_cost.weight_bytes);
   } catch (const Error& error) {
     need.problem = error.what();

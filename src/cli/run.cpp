@@ -45,12 +45,12 @@ void strip_final_line_end(std::string& text) {
 }
 
 // The user's text. `positional` is what stands after MODEL.
-std::string take_prompt(const RunArguments& arguments, std::string positional) {
+std::string take_prompt(const RunArguments& arguments, const std::string& positional) {
   const bool flag_given = !arguments.prompt_flag.empty();
   const bool positional_given = arguments.prompt_option->count() > 0 || !positional.empty();
   if (flag_given && positional_given)
     throw Error(ErrorKind::kUsage, "the prompt is given twice, as an argument and with -p; leave one out");
-  std::string prompt = flag_given ? arguments.prompt_flag : std::move(positional);
+  std::string prompt = flag_given ? arguments.prompt_flag : positional;
   if (prompt == "-" || (!flag_given && !positional_given)) {
     if (prompt != "-" && !standard_input_is_redirected())
       throw Error(ErrorKind::kUsage, "no prompt given; write it in quotes after MODEL, or pipe it in");
@@ -237,7 +237,7 @@ void run(Console& console, const RunArguments& arguments) {
     tokens = parse_token_ids(arguments.tokens);
     if (tokens.empty()) throw Error(ErrorKind::kUsage, "--tokens is empty");
   } else {
-    prompt = take_prompt(arguments, std::move(positional));
+    prompt = take_prompt(arguments, positional);
   }
   const std::unique_ptr<Engine> engine = open_engine_for(console, arguments.engine.options(path, console.environment));
   if (!from_tokens) tokens = tokenize_prompt(console, arguments, *engine, prompt);
