@@ -75,6 +75,7 @@ ModelProperties describe(const DenseFamily& family, const Checkpoint& checkpoint
   properties.hidden_width = shape.hidden_width;
   properties.vocabulary_size = shape.vocabulary_size;
   properties.context_tokens = shape.context_tokens;
+  properties.context_limit_tokens = shape.context_limit_tokens;
   properties.state.layers.assign(
       static_cast<size_t>(shape.layers),
       PagedKv{.kv_heads = shape.kv_heads, .key_width = shape.key_width, .value_width = shape.value_width});

@@ -125,10 +125,11 @@ DecoderShape read_decoder_shape(const Checkpoint& checkpoint, const Hyperparamet
                           .value_or(key_width ? *key_width : shape.hidden_width / shape.heads);
   shape.epsilon = static_cast<float>(hyperparameters.number("attention.layer_norm_rms_epsilon", NumberRange{0.0, 1.0}));
   shape.context_tokens = hyperparameters.integer("context_length", kContextRange);
-  // Up to its length a sliding window hides nothing, so that is the context these layers can serve exactly.
-  shape.context_tokens = std::min(
-      shape.context_tokens,
-      hyperparameters.find_integer("attention.sliding_window", {0, kContextRange.most}).value_or(shape.context_tokens));
+  // Up to its length a sliding window hides nothing, so that is the context these layers can serve exactly. Files write
+  // 0 for no window.
+  shape.context_limit_tokens =
+      hyperparameters.find_integer("attention.sliding_window", {0, kContextRange.most}).value_or(0);
+  if (shape.context_limit_tokens > 0) shape.context_tokens = std::min(shape.context_tokens, shape.context_limit_tokens);
   shape.vocabulary_size = read_vocabulary_size(checkpoint, hyperparameters);
   return shape;
 }

@@ -52,7 +52,8 @@ struct DecoderShape {
   int32_t value_width = 0;  // of one head
   int32_t vocabulary_size = 0;
   int32_t context_tokens = 0;
-  float epsilon = 0.0F;  // of the RMS norms
+  int32_t context_limit_tokens = 0;  // 0: none; see ModelProperties
+  float epsilon = 0.0F;              // of the RMS norms
 
   int64_t query_size() const { return static_cast<int64_t>(heads) * key_width; }
   int64_t key_size() const { return static_cast<int64_t>(kv_heads) * key_width; }

@@ -19,6 +19,9 @@ struct ModelProperties {
   int32_t hidden_width = 0;
   int32_t vocabulary_size = 0;
   int32_t context_tokens = 0;  // that the model was made for
+  /// The most tokens that it may be run with, 0 if there is no such limit: longer than its sliding window our full
+  /// attention would be another model. Where it is set, context_tokens is at most this.
+  int32_t context_limit_tokens = 0;
   uint64_t parameters = 0;
   StateLayout state;
 };

@@ -229,16 +229,32 @@ TEST(BadInput, RopeScalings) {
             "tensor 'rope_freqs.weight' holds -1, expected positive factors");
 }
 
-TEST(Files, ASlidingWindowBoundsTheContext) {
+/// The properties of the llama checkpoint, whose context is 512, with a sliding window of so many tokens.
+ModelProperties properties_with_window(int64_t window) {
   const std::string path = data_path("llama.gguf");
   const std::shared_ptr<const Checkpoint> healthy = open_checkpoint(path);
   Metadata metadata(path);
   for (const Metadata::Entry& entry : healthy->metadata().entries()) metadata.add(entry.key, entry.value);
-  metadata.add("llama.attention.sliding_window", int64_t{128});
+  metadata.add("llama.attention.sliding_window", window);
   const Checkpoint checkpoint({std::make_shared<MappedFile>(path)}, std::move(metadata), healthy->weights());
   Ledger ledger(uint64_t{1} << 30);
   const std::unique_ptr<Ops> ops = make_reference_ops(ledger, ReferenceNumerics::kExact);
-  EXPECT_EQ(load_model(checkpoint, *ops)->properties().context_tokens, 128);
+  return load_model(checkpoint, *ops)->properties();
+}
+
+TEST(Files, ASlidingWindowBoundsTheContext) {
+  EXPECT_EQ(properties_with_window(128).context_tokens, 128);
+  EXPECT_EQ(properties_with_window(128).context_limit_tokens, 128);
+}
+
+TEST(Files, AWindowLongerThanTheContextBoundsOnlyWhatIsChosen) {
+  EXPECT_EQ(properties_with_window(1024).context_tokens, 512);
+  EXPECT_EQ(properties_with_window(1024).context_limit_tokens, 1024);
+}
+
+TEST(Files, ASlidingWindowOfZeroIsNone) {
+  EXPECT_EQ(properties_with_window(0).context_tokens, 512);
+  EXPECT_EQ(properties_with_window(0).context_limit_tokens, 0);
 }
 
 }  // namespace
