@@ -14,6 +14,7 @@
 #endif
 #if defined(__linux__)
 #include <sched.h>
+#include <sys/sysinfo.h>
 #endif
 #if defined(__linux__) && defined(__aarch64__)
 #include <asm/hwcap.h>
@@ -117,6 +118,19 @@ std::vector<InstructionSet> probe_instruction_sets() {
   return sets;
 }
 
+void ask_kernel_for_memory(Machine& machine) {
+#if defined(__linux__)
+  struct sysinfo answer = {};
+  if (sysinfo(&answer) != 0) return;
+  const uint64_t unit_bytes = answer.mem_unit;
+  machine.memory_bytes = answer.totalram * unit_bytes;
+  machine.memory_limit_bytes = machine.memory_bytes;
+  machine.memory_available_bytes = (answer.freeram + answer.bufferram) * unit_bytes;
+#else
+  static_cast<void>(machine);
+#endif
+}
+
 Machine probe_machine() {
   Machine machine;
   try {
@@ -132,6 +146,8 @@ Machine probe_machine() {
       }
     }
     machine = probe_linux("", usable_cpus);
+    // A bare chroot may have no /proc; 0 bytes of memory would refuse every model.
+    if (machine.memory_bytes == 0) ask_kernel_for_memory(machine);
 #elif defined(__APPLE__)
     std::array<char, 256> brand{};
     size_t brand_bytes = brand.size() - 1;

@@ -14,4 +14,8 @@ std::vector<InstructionSet> probe_instruction_sets();
 /// mask.
 Machine probe_linux(const std::string& root, const std::vector<int>& usable_cpus);
 
+/// Overwrites the memory of `machine` by what sysinfo(2) says, for where there is no /proc. It cannot tell the page
+/// cache from memory in use, so what is available is a lower bound. Changes nothing on other systems than Linux.
+void ask_kernel_for_memory(Machine& machine);
+
 }  // namespace megalith

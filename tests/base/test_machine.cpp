@@ -171,6 +171,21 @@ TEST(MachineProbe, KeepsDefaultsWhereNothingCanBeRead) {
   EXPECT_EQ(machine.memory_bytes, 0u);
 }
 
+#if defined(__linux__)
+TEST(MachineProbe, WithoutProcTheKernelTellsOfMemory) {
+  Machine machine = probe_linux("/nonexistent", {});
+  ASSERT_EQ(machine.memory_available_bytes, 0u);
+  ask_kernel_for_memory(machine);
+  EXPECT_GT(machine.memory_available_bytes, kMiB);
+  EXPECT_LT(machine.memory_available_bytes, machine.memory_bytes);
+  EXPECT_EQ(machine.memory_limit_bytes, machine.memory_bytes);
+  const Machine through_proc = probe_linux("", {});
+  if (through_proc.memory_bytes > 0) {
+    EXPECT_EQ(machine.memory_bytes / kMiB, through_proc.memory_bytes / kMiB);
+  }
+}
+#endif
+
 TEST_F(FakeMachine, NonsenseInFilesIsNoLimit) {
   use_cgroup_v2("job/../..//");
   root_.write("sys/fs/cgroup/cpu.max", "banana 0\n");
