@@ -118,32 +118,22 @@ void unregister_mapping(int index) {
   slot.taken.store(false, std::memory_order_release);
 }
 
-class FileDescriptor {
- public:
-  explicit FileDescriptor(int value) : value_(value) {}
-  ~FileDescriptor() {
-    if (value_ >= 0) close(value_);
-  }
-  FileDescriptor(const FileDescriptor&) = delete;
-  FileDescriptor& operator=(const FileDescriptor&) = delete;
-  int value() const { return value_; }
-
- private:
-  int value_;
-};
-
 }  // namespace
 
-MappedFile::MappedFile(const std::string& path) : path_(path) {
-  // O_NONBLOCK: a named pipe must be refused, not waited for.
-  const FileDescriptor file(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
-  if (file.value() < 0) {
+MappedFile::FileDescriptor::~FileDescriptor() {
+  if (value_ >= 0) close(value_);
+}
+
+MappedFile::MappedFile(const std::string& path)
+    // O_NONBLOCK: a named pipe must be refused, not waited for.
+    : path_(path), file_(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)) {
+  if (file_.value() < 0) {
     const bool missing = errno == ENOENT || errno == ENOTDIR;
     throw Error(missing ? ErrorKind::kModelNotFound : ErrorKind::kInvalidModel,
                 fmt::format("cannot open {}: {}", path, std::strerror(errno)));
   }
   struct stat status = {};
-  if (fstat(file.value(), &status) != 0) {
+  if (fstat(file_.value(), &status) != 0) {
     throw Error(ErrorKind::kInvalidModel, fmt::format("cannot read {}: {}", path, std::strerror(errno)));
   }
   if (S_ISDIR(status.st_mode)) {
@@ -156,7 +146,7 @@ MappedFile::MappedFile(const std::string& path) : path_(path) {
     throw Error(ErrorKind::kInvalidModel, fmt::format("{} is empty (0 bytes); fetch it again", path));
   }
   size_bytes_ = static_cast<size_t>(status.st_size);
-  void* data = mmap(nullptr, size_bytes_, PROT_READ, MAP_PRIVATE, file.value(), 0);
+  void* data = mmap(nullptr, size_bytes_, PROT_READ, MAP_PRIVATE, file_.value(), 0);
   if (data == MAP_FAILED) {
     throw Error(ErrorKind::kInvalidModel, fmt::format("cannot map {}: {}", path, std::strerror(errno)));
   }
@@ -176,7 +166,13 @@ MappedFile::~MappedFile() {
 std::span<const std::byte> MappedFile::bytes() const { return {data_, size_bytes_}; }
 
 bool MappedFile::damaged() const {
-  return registry.slots[static_cast<size_t>(registry_slot_)].damaged.load(std::memory_order_seq_cst);
+  std::atomic<bool>& damaged = registry.slots[static_cast<size_t>(registry_slot_)].damaged;
+  struct stat status = {};
+  if (fstat(file_.value(), &status) != 0 || static_cast<uint64_t>(status.st_size) < size_bytes_) {
+    // Kept: zeros may have been read, even if the file should grow again.
+    damaged.store(true, std::memory_order_seq_cst);
+  }
+  return damaged.load(std::memory_order_seq_cst);
 }
 
 }  // namespace megalith

@@ -59,12 +59,44 @@ TEST(MappedFile, SurvivesTruncation) {
   EXPECT_EQ(sum_of(file.bytes()), 8 * kPage + 100);
   std::filesystem::resize_file(path, 3 * kPage);
   EXPECT_EQ(sum_of(file.bytes().first(3 * kPage)), 3 * kPage);
-  EXPECT_FALSE(file.damaged()) << "what is still there is sound";
   EXPECT_EQ(sum_of(file.bytes().subspan(5 * kPage)), 0u);
   EXPECT_TRUE(file.damaged());
   // A page before the one that was met first is found later.
   EXPECT_EQ(sum_of(file.bytes()), 3 * kPage);
   EXPECT_TRUE(file.damaged());
+}
+
+TEST(MappedFile, ACutWithinTheLastPageIsDamage) {
+  const TemporaryFolder folder;
+  const std::string path = folder.write("model", std::string(kPage + 100, '\1'));
+  const MappedFile file(path);
+  EXPECT_FALSE(file.damaged());
+  std::filesystem::resize_file(path, kPage + 99);
+  EXPECT_EQ(sum_of(file.bytes()), kPage + 99) << "zeros, and no signal";
+  EXPECT_TRUE(file.damaged());
+  std::filesystem::resize_file(path, kPage + 100);
+  EXPECT_TRUE(file.damaged()) << "the byte is still lost";
+}
+
+TEST(MappedFile, APageThatWasLostStaysDamageWhenTheFileGrowsAgain) {
+  const TemporaryFolder folder;
+  const std::string path = folder.write("model", std::string(2 * kPage, '\1'));
+  const MappedFile file(path);
+  std::filesystem::resize_file(path, kPage);
+  EXPECT_EQ(sum_of(file.bytes()), kPage);
+  std::filesystem::resize_file(path, 2 * kPage);
+  EXPECT_TRUE(file.damaged()) << "the signal handler saw it";
+}
+
+TEST(MappedFile, AFileThatGrowsOrIsDeletedIsSound) {
+  const TemporaryFolder folder;
+  const std::string path = folder.write("model", std::string(100, '\1'));
+  const MappedFile file(path);
+  std::filesystem::resize_file(path, 200);
+  EXPECT_FALSE(file.damaged());
+  std::filesystem::remove(path);
+  EXPECT_FALSE(file.damaged());
+  EXPECT_EQ(sum_of(file.bytes()), 100u);
 }
 
 TEST(MappedFile, OnlyTheTruncatedFileIsDamaged) {
