@@ -37,7 +37,8 @@ class Ledger {
     std::string name;  // "weights (mapped)", "KV pages", "activation arena", ...
     uint64_t bytes;
   };
-  /// `capacity_bytes`: what this process may use (machine memory or cgroup limit, less a safety margin).
+  /// `capacity_bytes`: what may be reserved, to the last byte. The ledger keeps no margin back: whoever sizes something
+  /// by available_bytes() leaves room for what is reserved after it.
   explicit Ledger(uint64_t capacity_bytes) : capacity_bytes_(capacity_bytes) {}
 
   uint64_t capacity_bytes() const { return capacity_bytes_; }
