@@ -73,6 +73,15 @@ TEST(Checkpoint, NoticesTruncationWhileMapped) {
   EXPECT_ERROR(checkpoint->check_intact(), ErrorKind::kRuntime, path + " was truncated");
 }
 
+TEST(Checkpoint, NoticesACutWithinTheLastPage) {
+  const TemporaryFolder folder;
+  const std::string path = folder.write("model.gguf", GgufBuilder().tensor("a", {40}, Format::kF32, ramp(40)).build());
+  const auto checkpoint = open_checkpoint(path);
+  EXPECT_NO_THROW(checkpoint->check_intact());
+  std::filesystem::resize_file(path, std::filesystem::file_size(path) - 4);
+  EXPECT_ERROR(checkpoint->check_intact(), ErrorKind::kRuntime, path + " was truncated");
+}
+
 GgufBuilder shard(uint16_t number, uint16_t count, int32_t n_tensors) {
   GgufBuilder builder;
   builder.key("split.no", number).key("split.count", count).key("split.tensors.count", n_tensors);
