@@ -48,7 +48,7 @@ void TensorArena::begin_step() {
 
 void TensorArena::add_block(int64_t floats) {
   blocks_.emplace_back(ledger_, kArenaLine, static_cast<uint64_t>(floats) * sizeof(float),
-                       "use a smaller batch (--batch)");
+                       "lower --ctx or free memory");
   used_floats_ = 0;
 }
 
