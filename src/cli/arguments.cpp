@@ -6,6 +6,7 @@
 #include <array>
 #include <cerrno>
 #include <charconv>
+#include <cmath>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
@@ -50,6 +51,31 @@ CLI::Validator in_range(double low, double high, const std::string& description)
         const bool is_number = CLI::detail::lexical_cast(input, value);
         if (is_number && value >= low && value <= high) return std::string();
         return fmt::format("'{}' is not {}", input, description);
+      },
+      "");
+}
+
+CLI::Validator whole_number(int64_t low, uint64_t high, const std::string& what) {
+  return CLI::Validator(
+      [low, high, what](std::string& input) {
+        const bool negative = input.starts_with('-');
+        const char* const end = input.data() + input.size();
+        uint64_t magnitude = 0;
+        const auto [parsed_to, error] = std::from_chars(input.data() + (negative ? 1 : 0), end, magnitude);
+        const bool parsed = error == std::errc() && parsed_to == end;
+        const uint64_t lowest_magnitude = low < 0 ? uint64_t{0} - static_cast<uint64_t>(low) : 0;
+        const bool fits = negative && magnitude > 0
+                              ? magnitude <= lowest_magnitude
+                              : magnitude <= high && (low <= 0 || magnitude >= static_cast<uint64_t>(low));
+        if (parsed && fits) {
+          input = (negative && magnitude > 0 ? "-" : "") + std::to_string(magnitude);
+          return std::string();
+        }
+        double fraction = 0;
+        const bool is_fraction = error != std::errc::result_out_of_range && !parsed &&
+                                 CLI::detail::lexical_cast(input, fraction) && std::isfinite(fraction);
+        return fmt::format("'{}' is not {}{} from {} to {}", printable_line(input),
+                           is_fraction ? "a whole number; give " : "", what, low, high);
       },
       "");
 }

@@ -28,6 +28,9 @@ struct ModelArgument {
 
 /// Numbers in [low, high]; "nan" is none of them.
 CLI::Validator in_range(double low, double high, const std::string& description);
+/// Whole numbers in [low, high], in decimal. `what`: "a number of tokens"; the limits are added where it is refused. To
+/// be given to transform(), not check(): it rewrites "010", which CLI11 would read as octal.
+CLI::Validator whole_number(int64_t low, uint64_t high, const std::string& what);
 
 /// "1 2 3", "1,2,3" or "[1, 2, 3]". Throws kUsage naming what is not a token id.
 std::vector<TokenId> parse_token_ids(std::string_view text);

@@ -27,7 +27,7 @@ namespace {
 
 // Spread above which a mean says little (coefficient of variation).
 constexpr double kNoisy = 0.05;
-constexpr double kMostTokens = 1 << 24;
+constexpr uint64_t kMostTokens = 1 << 24;
 
 struct BenchArguments {
   ModelArgument model;
@@ -313,12 +313,12 @@ void bench_model(Console& console, const BenchArguments& arguments) {
 Action define_bench(CLI::App& app) {
   auto arguments = std::make_shared<BenchArguments>();
   arguments->model.add_to(app);
-  const auto list = [&](const std::string& flags, std::vector<int32_t>& values, double low, const std::string& text) {
+  const auto list = [&](const std::string& flags, std::vector<int32_t>& values, int64_t low, const std::string& text) {
     app.add_option(flags, values, text)
         ->type_name("N,...")
         ->delimiter(',')
         ->allow_extra_args(false)
-        ->check(in_range(low, kMostTokens, low > 0 ? "a number, 1 or more" : "a number, 0 or more"));
+        ->transform(whole_number(low, kMostTokens, "a number"));
   };
   list("-p,--prompt", arguments->prompts, 0, "Lengths of prompts to read; 0: none [512]");
   list("-n,--answer", arguments->answers, 0, "Lengths of answers to write; 0: none [128]");
@@ -326,7 +326,7 @@ Action define_bench(CLI::App& app) {
   list("-t,--threads", arguments->threads, 1, "Numbers of threads [one for each physical core]");
   app.add_option("-r,--repetitions", arguments->repetitions, "Repetitions of each measurement [5]")
       ->type_name("N")
-      ->check(in_range(1, 10000, "a number from 1 to 10000"));
+      ->transform(whole_number(1, 10000, "a number"));
   app.add_option("-o,--output", arguments->output, "Form of the result: md, json, jsonl or csv [md]")
       ->type_name("FORM")
       ->check(CLI::IsMember({"md", "json", "jsonl", "csv"}));

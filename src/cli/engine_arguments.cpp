@@ -7,21 +7,21 @@ namespace megalith::cli {
 
 namespace {
 
-constexpr double kMostThreads = 4096;
-constexpr double kMostTokens = 1 << 30;
+constexpr uint64_t kMostThreads = 4096;
+constexpr uint64_t kMostTokens = 1 << 30;
 
 }  // namespace
 
 void EngineArguments::add_context_to(CLI::App& app) {
   app.add_option("-c,--ctx", context_tokens, "Context in tokens, prompt and answer together [the model's own]")
       ->type_name("N")
-      ->check(in_range(1, kMostTokens, "a number of tokens, 1 or more"));
+      ->transform(whole_number(1, kMostTokens, "a number of tokens"));
 }
 
 void EngineArguments::add_threads_to(CLI::App& app) {
   app.add_option("-t,--threads", threads, "Threads [one for each physical core]")
       ->type_name("N")
-      ->check(in_range(1, kMostThreads, "a number of threads from 1 to 4096"));
+      ->transform(whole_number(1, kMostThreads, "a number of threads"));
 }
 
 void EngineArguments::add_instruction_set_to(CLI::App& app) {

@@ -87,11 +87,11 @@ Action define_eval_logits(CLI::App& app) {
       ->required();
   app.add_option("--chunk", arguments->chunk, "Read the prompt N tokens at a time [chosen by time]")
       ->type_name("N")
-      ->check(in_range(1, 1 << 20, "a number of tokens, 1 or more"));
+      ->transform(whole_number(1, 1 << 20, "a number of tokens"));
   app.add_option("--neighbours", arguments->neighbours,
                  "Compute N other requests, of other lengths, in the same batch [0]")
       ->type_name("N")
-      ->check(in_range(0, 1023, "a number from 0 to 1023"));
+      ->transform(whole_number(0, 1023, "a number"));
   arguments->engine.add_context_to(app);
   arguments->engine.add_threads_to(app);
   arguments->engine.add_instruction_set_to(app);

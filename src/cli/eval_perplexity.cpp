@@ -65,7 +65,7 @@ Action define_eval_perplexity(CLI::App& app) {
   app.add_option("FILE", arguments->file, "The text; '-' or none: standard input")->type_name("");
   app.add_option("-c,--ctx", arguments->engine.context_tokens, "Tokens of a window [the model's context, at most 2048]")
       ->type_name("N")
-      ->check(in_range(2, 1 << 30, "a number of tokens, 2 or more"));
+      ->transform(whole_number(2, 1 << 30, "a number of tokens"));
   arguments->engine.add_threads_to(app);
   arguments->engine.add_instruction_set_to(app);
   app.add_flag("--json", arguments->json, "Print one JSON document");

@@ -17,7 +17,7 @@ namespace megalith::cli {
 
 namespace {
 
-constexpr double kMostTokens = 1 << 30;
+constexpr uint64_t kMostTokens = 1 << 30;
 
 struct RunArguments {
   ModelArgument model;
@@ -108,7 +108,8 @@ std::string statistics(const Event& finished, const Sampling& sampling) {
   line += fmt::format(" | answer {} tokens", usage.completion_tokens);
   if (usage.completion_tokens > 1)
     line += fmt::format(", {:.1f} t/s", per_second(usage.completion_tokens - 1, timings.decode_ms));
-  line += fmt::format(" | first token after {:.0f} ms", timings.queued_ms + timings.prefill_ms);
+  if (usage.completion_tokens > 0)
+    line += fmt::format(" | first token after {:.0f} ms", timings.queued_ms + timings.prefill_ms);
   if (sampling.temperature > 0) line += fmt::format(" | seed {}", finished.seed);
   if (finished.reason == FinishReason::kLength) line += " | stopped at the length limit";
   return line;
@@ -147,9 +148,10 @@ class Answer {
     }
   }
 
-  /// After an error, so that its message begins on a line of its own.
+  /// After an error, so that its message begins on a line of its own. A pipe that closed meanwhile must not take the
+  /// error's place.
   void break_off() {
-    if (!arguments_.json && !ends_line_) console_.out.write("\n");
+    if (!arguments_.json && !ends_line_) console_.out.try_write("\n");
   }
 
  private:
@@ -275,7 +277,7 @@ Action define_run(CLI::App& app) {
   app.add_option("-n,--max-tokens", arguments->max_tokens,
                  "End after N tokens; -1: when the model ends or the context is full")
       ->type_name("N")
-      ->check(in_range(-1, kMostTokens, "a number of tokens, or -1"));
+      ->transform(whole_number(-1, kMostTokens, "a number of tokens"));
   app.add_option("--stop", arguments->stop, "End before this text; may be repeated")
       ->type_name("TEXT")
       ->allow_extra_args(false);
@@ -289,7 +291,7 @@ Action define_run(CLI::App& app) {
   app.add_option("--logprobs", arguments->logprobs,
                  "With --json: log-probabilities of each token and of the N likeliest")
       ->type_name("N")
-      ->check(in_range(0, 1000, "a number from 0 to 1000"))
+      ->transform(whole_number(0, 1000, "a number"))
       ->needs(json);
   return [arguments](Console& console) { run(console, *arguments); };
 }

@@ -8,15 +8,15 @@ namespace megalith::cli {
 
 void SamplingArguments::add_to(CLI::App& app) {
   constexpr const char* kGroup = "Sampling";
-  constexpr double kMostVocabulary = std::numeric_limits<int32_t>::max();
-  constexpr auto kMostSeed = static_cast<double>(std::numeric_limits<uint64_t>::max());
+  constexpr uint64_t kMostVocabulary = std::numeric_limits<int32_t>::max();
+  constexpr uint64_t kMostSeed = std::numeric_limits<uint64_t>::max();
   app.add_option("--temp,--temperature", sampling.temperature, "Temperature; 0: always the likeliest token [0.8]")
       ->type_name("X")
       ->check(in_range(0, 100, "a temperature from 0 to 100"))
       ->group(kGroup);
   app.add_option("--top-k", sampling.top_k, "Only the K likeliest tokens; 0: all [40]")
       ->type_name("K")
-      ->check(in_range(0, kMostVocabulary, "a number of tokens, 0 or more"))
+      ->transform(whole_number(0, kMostVocabulary, "a number of tokens"))
       ->group(kGroup);
   app.add_option("--top-p", sampling.top_p, "Only the likeliest tokens that make up this probability; 1: all [0.95]")
       ->type_name("P")
@@ -34,7 +34,7 @@ void SamplingArguments::add_to(CLI::App& app) {
   seed_option = app.add_option("-s,--seed", seed, "Seed of the random numbers: the same seed, the same answer [drawn]")
                     ->type_name("N")
                     // Also keeps "-1" from becoming the largest number of all.
-                    ->check(in_range(0, kMostSeed, "a whole number, 0 or more"))
+                    ->transform(whole_number(0, kMostSeed, "a seed"))
                     ->group(kGroup);
 }
 

@@ -15,14 +15,19 @@ namespace {
 constexpr int32_t kDefaultWindow = 2048;
 
 int32_t choose_window(const PerplexityOptions& options, const EngineProperties& properties) {
-  if (options.window_tokens == 0) return std::min(properties.context_tokens, kDefaultWindow);
-  if (options.window_tokens < 2) throw Error(ErrorKind::kUsage, "a window must have 2 tokens or more (--ctx)");
-  if (options.window_tokens > properties.context_tokens) {
-    throw Error(ErrorKind::kUsage, "a window of " + std::to_string(options.window_tokens) +
-                                       " tokens does not fit the context of " +
+  const int32_t window =
+      options.window_tokens == 0 ? std::min(properties.context_tokens, kDefaultWindow) : options.window_tokens;
+  // Even a BOS then leaves room for a token, and without one there is a token to predict the next from.
+  if (window < 2) {
+    throw Error(ErrorKind::kUsage,
+                "a window of " + std::to_string(window) + (window == 1 ? " token" : " tokens") +
+                    " is too short to predict anything in; it needs 2 or more (--ctx, MEGALITH_CTX)");
+  }
+  if (window > properties.context_tokens) {
+    throw Error(ErrorKind::kUsage, "a window of " + std::to_string(window) + " tokens does not fit the context of " +
                                        std::to_string(properties.context_tokens) + " tokens; lower --ctx");
   }
-  return options.window_tokens;
+  return window;
 }
 
 /// Sums of log-probabilities and of their squares.
@@ -72,6 +77,7 @@ PerplexityResult measure_perplexity(Engine& engine, std::string_view text, const
     ++result.windows;
     if (options.progress) options.progress(static_cast<int64_t>(end), result.text_tokens);
   }
+  if (scores.count == 0) throw Error(ErrorKind::kUsage, "no token of the text could be scored; give a longer text");
   const auto count = static_cast<double>(scores.count);
   result.scored_tokens = scores.count;
   result.mean_log_likelihood = scores.sum / count;

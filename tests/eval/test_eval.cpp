@@ -21,6 +21,7 @@ class FakeEngine final : public Engine {
  public:
   EngineProperties values;
   bool wants_bos = false;
+  bool gives_logprobs = true;
   std::vector<Request> seen;
   std::vector<uint64_t> cancelled;
   uint64_t failing_id = UINT64_MAX;
@@ -68,7 +69,7 @@ class FakeEngine final : public Engine {
       event.error = "too large";
     }
     event.usage.prompt_tokens = static_cast<int32_t>(request.prompt.size());
-    for (size_t i = 1; i < request.prompt.size(); ++i)
+    for (size_t i = 1; i < request.prompt.size() && gives_logprobs; ++i)
       event.prompt_logprobs.push_back(-static_cast<float>(request.prompt[i] % 4));
     event.last_logits = {static_cast<float>(request.prompt.size())};
     return event;
@@ -226,6 +227,16 @@ TEST(Perplexity, RefusesWhatItCannotMeasure) {
   EXPECT_EQ(kind_of([&] { measure_perplexity(engine, "abc", options); }), ErrorKind::kUsage);
   options.window_tokens = engine.values.context_tokens + 1;
   EXPECT_EQ(kind_of([&] { measure_perplexity(engine, "abc", options); }), ErrorKind::kUsage);
+  for (const bool wants_bos : {false, true}) {
+    FakeEngine tiny;  // the window comes from the context, which may be 1 token (MEGALITH_CTX)
+    tiny.wants_bos = wants_bos;
+    tiny.values.context_tokens = 1;
+    EXPECT_EQ(kind_of([&] { measure_perplexity(tiny, "abc", {}); }), ErrorKind::kUsage);
+    tiny.values.context_tokens = 2;
+    EXPECT_EQ(measure_perplexity(tiny, "abcd", {}).scored_tokens, wants_bos ? 4 : 2);
+    tiny.gives_logprobs = false;
+    EXPECT_EQ(kind_of([&] { measure_perplexity(tiny, "abcd", {}); }), ErrorKind::kUsage);
+  }
   PerplexityOptions interrupted;
   interrupted.stop_requested = [] { return true; };
   EXPECT_EQ(kind_of([&] { measure_perplexity(engine, "abc", interrupted); }), ErrorKind::kInterrupted);
