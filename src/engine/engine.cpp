@@ -6,7 +6,6 @@
 #include <condition_variable>
 #include <deque>
 #include <mutex>
-#include <nlohmann/json.hpp>
 #include <thread>
 #include <unordered_set>
 
@@ -16,6 +15,7 @@
 #include "engine/sampler.h"
 #include "engine/scheduler.h"
 #include "models/model.h"
+#include "text/chat_prompt.h"
 #include "text/gguf_vocabulary.h"
 #include "text/jinja/chat_template.h"
 
@@ -219,26 +219,7 @@ std::string InProcessEngine::apply_template(const std::string& variables_json) c
     throw Error(ErrorKind::kUsage,
                 fmt::format("{} has no chat template; give the prompt as plain text (--raw)", checkpoint_->path()));
   }
-  nlohmann::ordered_json variables;
-  try {
-    variables = nlohmann::ordered_json::parse(variables_json);
-  } catch (const nlohmann::json::exception& error) {
-    throw Error(ErrorKind::kUsage, fmt::format("the template's variables are not JSON: {}", error.what()));
-  }
-  const Vocabulary& vocabulary = tokenizer_->vocabulary();
-  const auto give_token = [&](const char* key, const std::optional<TokenId>& token) {
-    if (token && !variables.contains(key)) {
-      variables[key] = std::string(tokenizer_->bytes(*token, Tokenizer::Special::kRender));
-    }
-  };
-  give_token("bos_token", vocabulary.bos);
-  give_token("eos_token", vocabulary.eos);
-  if (!variables.contains("add_generation_prompt")) variables["add_generation_prompt"] = true;
-  // As transformers does: a template may ask whether they are none, which an undefined variable is not.
-  for (const char* key : {"tools", "documents"}) {
-    if (!variables.contains(key)) variables[key] = nullptr;
-  }
-  return template_->render(variables);
+  return render_chat(*template_, tokenizer_.get(), parse_json(variables_json, "the template's variables"));
 }
 
 void InProcessEngine::submit(Request request) {
@@ -301,7 +282,10 @@ std::vector<CostMeter::Line> InProcessEngine::take_profile() {
 
 void InProcessEngine::publish(std::vector<Event>& events) {
   for (Event& event : events) {
-    if (event.kind == Event::Kind::kFinished) ids_.erase(event.request);
+    if (event.kind == Event::Kind::kFinished) {
+      ids_.erase(event.request);
+      std::erase(cancellations_, event.request);  // or it would end a later request of the same id
+    }
     events_.push_back(std::move(event));
   }
   if (!events.empty()) event_.notify_all();

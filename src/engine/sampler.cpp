@@ -42,6 +42,9 @@ void validate(const Sampling& s, int32_t vocabulary_size) {
   require(s.dry_base >= 1 && s.dry_base <= 100, "dry-base", s.dry_base, "between 1 and 100");
   require(s.dry_allowed_length >= 1, "dry-allowed-length", s.dry_allowed_length, "1 or more");
   require(s.dry_window >= -1, "dry-window", s.dry_window, "-1 (all) or more");
+  for (const std::string& breaker : s.dry_breakers) {
+    if (breaker.empty()) throw Error(ErrorKind::kUsage, "a dry-breaker is empty; it would match every token");
+  }
   for (const auto& [token, bias] : s.logit_bias) {
     require(token >= 0 && token < vocabulary_size, "a logit bias's token id", token,
             fmt::format("below the vocabulary's size, {}", vocabulary_size));

@@ -22,8 +22,8 @@ double milliseconds(Clock::duration duration) { return std::chrono::duration<dou
 constexpr double kPromptStepMs = 500;
 constexpr double kSharedStepMs = 100;
 constexpr int32_t kMaxChunkTokens = 512;
-// Logits of a whole chunk are kept at once when every prompt token's probability is wanted.
-constexpr int32_t kProbedChunkTokens = 64;
+// Logits of a whole chunk are held at once when every prompt token's probability is wanted.
+constexpr int64_t kProbedLogitsBytes = 128 << 20;
 
 uint64_t draw_seed() {
   std::random_device device;
@@ -108,7 +108,6 @@ void Scheduler::admit() {
     auto pages = pages_.allocate(PagePool::pages_for(next.token_limit));
     if (!pages) return;
     next.pages = std::move(*pages);
-    for (const PageId page : next.pages) setup_.ops->clear_page(page);
     next.started = Clock::now();
     running_.push_back(std::move(waiting_.front()));
     waiting_.pop_front();
@@ -122,10 +121,12 @@ std::vector<Scheduler::Share> Scheduler::plan() const {
   }
   const auto company = shares.empty() ? PromptPacer::Company::kAlone : PromptPacer::Company::kWithAnswers;
   int32_t left = pacer_.chunk_tokens(company);
+  const int64_t row_bytes = int64_t{setup_.model->properties().vocabulary_size} * static_cast<int64_t>(sizeof(float));
+  const auto probed_chunk = static_cast<int32_t>(std::clamp<int64_t>(kProbedLogitsBytes / row_bytes, 1, INT32_MAX));
   for (const auto& sequence : running_) {
     if (!sequence->reads_prompt() || left == 0) continue;
     int32_t n_tokens = std::min(left, sequence->pending());
-    if (sequence->request.probes.prompt_logprobs) n_tokens = std::min(n_tokens, kProbedChunkTokens);
+    if (sequence->request.probes.prompt_logprobs) n_tokens = std::min(n_tokens, probed_chunk);
     shares.push_back({sequence.get(), n_tokens});
     left -= n_tokens;
   }
@@ -186,7 +187,8 @@ void Scheduler::run(std::span<const Share> shares, std::vector<Event>& events) {
     fail(*shares.front().sequence, *error, events);
     return;
   }
-  // Nothing was taken from the failed step, and computing positions again writes the same state.
+  // What a sequence took from the failed step before the fault stays taken; for the others, computing the same
+  // positions again writes the same state.
   for (const Share& share : shares) {
     if (share.sequence->finished) continue;
     const Share alone{share.sequence, std::min(share.n_tokens, share.sequence->pending())};
@@ -194,7 +196,16 @@ void Scheduler::run(std::span<const Share> shares, std::vector<Event>& events) {
   }
 }
 
+void Scheduler::clear_new_pages(const Share& share) {
+  // Only when they are first written: an answer that may be long must not pay for its whole context at the start.
+  const auto end = static_cast<size_t>(PagePool::pages_for(share.sequence->computed + share.n_tokens));
+  for (auto page = static_cast<size_t>(PagePool::pages_for(share.sequence->computed)); page < end; ++page) {
+    setup_.ops->clear_page(share.sequence->pages[page]);
+  }
+}
+
 void Scheduler::compute(std::span<const Share> shares, std::vector<Event>& events) {
+  for (const Share& share : shares) clear_new_pages(share);
   const Batch batch = make_batch(shares);
   setup_.ops->begin_step(batch, setup_.meter);
   const Tensor scores = setup_.model->forward(*setup_.ops, batch);
@@ -242,12 +253,13 @@ void Scheduler::take_logits(const Share& share, std::span<const float> rows, std
 
 void Scheduler::choose_token(Sequence& sequence, std::span<const float> logits, std::vector<Event>& events) {
   const TokenId token = sequence.sampler.choose(logits, {sequence.tokens, sequence.request.prompt.size()});
-  sequence.last_token = Clock::now();
-  if (sequence.answer_tokens() == 0) sequence.first_token = sequence.last_token;
+  const auto now = Clock::now();
+  if (sequence.answer_tokens() == 0) sequence.first_token = sequence.last_token = now;
   if (!sequence.request.probes.ignore_end && setup_.tokenizer->ends_generation(token)) {
     finish(sequence, FinishReason::kEnd, events);
     return;
   }
+  sequence.last_token = now;
   Event event;
   event.request = sequence.request.id;
   event.token = token;

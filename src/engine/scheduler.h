@@ -67,6 +67,7 @@ class Scheduler {
   std::vector<Share> plan() const;
   /// Computes the shares; on an error of several together, each alone, so that only the guilty one ends.
   void run(std::span<const Share> shares, std::vector<Event>& events);
+  void clear_new_pages(const Share& share);
   void compute(std::span<const Share> shares, std::vector<Event>& events);
   /// How many of a share's last rows give logits: all for a probed prompt, one when nothing of the sequence is pending.
   static int32_t output_rows(const Share& share);
