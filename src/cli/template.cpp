@@ -2,14 +2,15 @@
 #include <fmt/format.h>
 
 #include <memory>
+#include <utility>
 
 #include "base/error.h"
 #include "cli/arguments.h"
 #include "cli/command.h"
 #include "cli/json.h"
 #include "files/checkpoint.h"
+#include "text/chat_prompt.h"
 #include "text/gguf_vocabulary.h"
-#include "text/jinja/chat_template.h"
 #include "text/tokenizer.h"
 
 namespace megalith::cli {
@@ -27,11 +28,7 @@ struct TemplateArguments {
 
 Json parse_json_file(const std::string& path, std::string_view option) {
   const std::string text = path == "-" ? read_standard_input() : read_file(path, option);
-  try {
-    return Json::parse(text);
-  } catch (const Json::exception& error) {
-    throw Error(ErrorKind::kUsage, fmt::format("{} {}: not JSON: {}", option, path, error.what()));
-  }
+  return parse_json(text, fmt::format("{} {}", option, path));
 }
 
 // key=json; a value that is not JSON is taken as a string, so that "--set date=today" needs no second quotes.
@@ -55,22 +52,9 @@ Json make_variables(const TemplateArguments& arguments) {
                             arguments.messages_file));
   }
   if (!arguments.tools_file.empty()) variables["tools"] = parse_json_file(arguments.tools_file, "--tools");
-  if (!variables.contains("add_generation_prompt")) variables["add_generation_prompt"] = true;
   if (arguments.no_generation_prompt) variables["add_generation_prompt"] = false;
   for (const std::string& assignment : arguments.set) set_variable(variables, assignment);
   return variables;
-}
-
-// What the model's own tokens are called, as transformers gives it to templates.
-void add_special_tokens(Json& variables, const Checkpoint& checkpoint) {
-  const Vocabulary vocabulary = read_vocabulary(checkpoint);
-  const auto add = [&](const char* key, const std::optional<TokenId>& token) {
-    if (!token || variables.contains(key)) return;
-    if (*token >= 0 && static_cast<size_t>(*token) < vocabulary.tokens.size())
-      variables[key] = vocabulary.tokens[static_cast<size_t>(*token)];
-  };
-  add("bos_token", vocabulary.bos);
-  add("eos_token", vocabulary.eos);
 }
 
 void render(Console& console, const TemplateArguments& arguments) {
@@ -82,18 +66,18 @@ void render(Console& console, const TemplateArguments& arguments) {
     throw Error(ErrorKind::kUsage, "--messages and --tools cannot both be standard input");
   Json variables = make_variables(arguments);
   std::string source;
-  std::string path;
+  std::unique_ptr<Tokenizer> tokenizer;
   if (has_model) {
-    path = arguments.model.take_path(console.environment);
+    const std::string path = arguments.model.take_path(console.environment);
     const auto checkpoint = open_checkpoint(path);
-    add_special_tokens(variables, *checkpoint);
+    tokenizer = make_tokenizer(read_vocabulary(*checkpoint));
     const std::optional<std::string> own = read_chat_template(*checkpoint);
     if (!own && !has_file)
       throw Error(ErrorKind::kUsage, fmt::format("{} has no chat template; give one with --template", path));
     source = own.value_or("");
   }
   if (has_file) source = read_file(arguments.template_file, "--template");
-  const std::string prompt = ChatTemplate(source).render(variables);
+  const std::string prompt = render_chat(ChatTemplate(source), tokenizer.get(), std::move(variables));
   console.out.write(console.out.is_terminal() ? printable(prompt) + "\n" : prompt);
 }
 

@@ -1,0 +1,51 @@
+#include "text/chat_prompt.h"
+
+#include <optional>
+#include <utility>
+
+#include "base/error.h"
+
+namespace megalith {
+namespace {
+
+/// The library's sentence without its tag, "[json.exception.parse_error.101] parse error at line 1, column 3: ...".
+std::string plain_sentence(std::string_view sentence) {
+  const auto drop = [&](std::string_view end_of_prefix) {
+    const size_t at = sentence.find(end_of_prefix);
+    if (at != std::string_view::npos) sentence.remove_prefix(at + end_of_prefix.size());
+  };
+  if (sentence.starts_with("[json.exception.")) drop("] ");
+  if (sentence.starts_with("parse error at ")) drop("parse error at ");
+  return std::string(sentence);
+}
+
+}  // namespace
+
+nlohmann::ordered_json parse_json(std::string_view text, std::string_view what) {
+  try {
+    return nlohmann::ordered_json::parse(text);
+  } catch (const nlohmann::json::exception& error) {
+    throw Error(ErrorKind::kUsage, std::string(what) + ": not JSON: " + plain_sentence(error.what()));
+  }
+}
+
+std::string render_chat(const ChatTemplate& chat_template, const Tokenizer* tokenizer,
+                        nlohmann::ordered_json variables) {
+  if (!variables.is_object()) throw Error(ErrorKind::kUsage, "the variables of a chat template must be a JSON object");
+  const auto give_token = [&](const char* key, std::optional<TokenId> token) {
+    if (token && !variables.contains(key))
+      variables[key] = std::string(tokenizer->bytes(*token, Tokenizer::Special::kRender));
+  };
+  if (tokenizer != nullptr) {
+    give_token("bos_token", tokenizer->vocabulary().bos);
+    give_token("eos_token", tokenizer->vocabulary().eos);
+  }
+  if (!variables.contains("add_generation_prompt")) variables["add_generation_prompt"] = true;
+  // A template may ask whether they are none, which an undefined variable is not.
+  for (const char* key : {"tools", "documents"}) {
+    if (!variables.contains(key)) variables[key] = nullptr;
+  }
+  return chat_template.render(variables);
+}
+
+}  // namespace megalith
