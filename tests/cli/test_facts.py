@@ -239,13 +239,23 @@ class TemplateTest(ProgramTest):
                                        "--set", "flag=false", "--set", "word=plain text", "--set", "count=41"),
                          "clock|False|plain text|42")
 
+    def test_what_is_left_out_is_none_or_undefined(self):
+        template = self.write("none.jinja", "{{ tools is none }}|{{ documents is none }}|{{ bos_token is defined }}|"
+                              "{{ add_generation_prompt }}")
+        self.assertEqual(self.succeeds("template", "--template", template, "--messages", self.messages),
+                         "True|True|False|True")
+        self.assertEqual(self.succeeds("template", LLAMA, "--template", template, "--messages", self.messages),
+                         "True|True|True|True")
+
     def test_failures(self):
         refusing = self.write("no.jinja", "{{ raise_exception('roles must alternate') }}")
         self.fails(2, "roles must alternate", "template", "--template", refusing, "--messages", self.messages)
         broken = self.write("broken.jinja", "{% for x in %}")
         self.fails(4, "line 1", "template", "--template", broken, "--messages", self.messages)
         self.fails(2, "has no chat template", "template", self.write("plain.gguf", GgufFile(LLAMA).hide(TEMPLATE_KEY).data), "--messages", self.messages)
-        self.fails(2, "not JSON", "template", "--template", self.template, "--messages", self.write("bad.json", "[{"))
+        error = self.fails(2, "bad.json: not JSON: line 1, column 3: ", "template", "--template", self.template, "--messages",
+                           self.write("bad.json", "[{"))
+        self.assertNotIn("exception", error)
         self.fails(2, "list of messages", "template", "--template", self.template, "--messages", self.write("n.json", "7"))
         self.fails(2, "nowhere.json", "template", "--template", self.template, "--messages", self.folder / "nowhere.json")
         self.fails(2, "give a MODEL", "template", "--messages", self.messages)

@@ -52,6 +52,22 @@ class RunTest(ProgramTest):
         self.assertEqual(through_template["usage"]["prompt_tokens"], len(tokens))
         self.assertEqual(through_template["tokens"], by_hand["tokens"])
 
+    def test_template_prints_what_run_uses(self):
+        template = ("{{ bos_token }}{% if tools is not none %}tools{% endif %}"
+                    "{% if documents is not none %}documents{% endif %}" + TEMPLATE + "{{ eos_token }}")
+        path = self.write("chat.gguf", GgufFile(QWEN2).hide(TEMPLATE_KEY).with_text(TEMPLATE_KEY, template))
+        messages = self.write("chat.json", json.dumps([{"role": "user", "content": "Hi"}]))
+        prompt = self.succeeds("template", path, "--messages", messages)
+        self.assertNotIn("tools", prompt)
+        self.assertNotIn("documents", prompt)
+        tokens = self.json_of("tokenize", path, prompt, "--parse-special", "--json")["tokens"]
+        options = ["--temp", "0", "-n", "6", "--json", "--logprobs", "0"]
+        through_run = self.json_of("run", path, "Hi", *options)
+        by_hand = self.json_of("run", path, "--tokens", json.dumps(tokens), *options)
+        self.assertEqual(through_run["usage"]["prompt_tokens"], len(tokens))
+        # Equal scores, not only equal choices: nothing but the same tokens gives them.
+        self.assertEqual(through_run["logprobs"], by_hand["logprobs"])
+
     def test_no_template_is_said(self):
         plain = self.write("plain.gguf", GgufFile(LLAMA).hide(TEMPLATE_KEY).data)
         _, error = self.run_program("run", plain, "Hi", "-n", 1)
@@ -92,6 +108,9 @@ class RunTest(ProgramTest):
     def test_statistics(self):
         _, error = self.run_program("run", LLAMA, "--raw", "Hi", "-n", 5, "--temp", 0, "--stats")
         self.assertRegex(error, r"prompt \d+ tokens, [\d.]+ t/s \| answer 5 tokens, [\d.]+ t/s \| first token after \d+ ms")
+        _, error = self.run_program("run", LLAMA, "--raw", "Hi", "-n", 0, "--temp", 0, "--stats")
+        self.assertIn("answer 0 tokens", error)
+        self.assertNotIn("first token after", error)
         _, error = self.run_program("run", LLAMA, "--raw", "Hi", "-n", 5, "--temp", 0)
         self.assertEqual(error, "")
 
@@ -121,6 +140,26 @@ class RunTest(ProgramTest):
         for option, value in [("--temp", "-1"), ("--temp", "nan"), ("--top-p", "2"), ("--min-p", "x"), ("--top-k", "-1"),
                               ("-n", "-2"), ("--ctx", "0"), ("-t", "0"), ("--repeat-penalty", "0"), ("--seed", "-1")]:
             self.fails(2, option.lstrip("-"), "run", LLAMA, "Hi", option, value)
+
+    def test_whole_numbers(self):
+        most = 2**64 - 1
+        for option, value, sentence in [
+                ("--seed", "1.5", f"'1.5' is not a whole number; give a seed from 0 to {most}"),
+                ("--seed", most + 1, f"'{most + 1}' is not a seed from 0 to {most}"),
+                ("--seed", "-1", f"'-1' is not a seed from 0 to {most}"),
+                ("-n", "1.5", "'1.5' is not a whole number; give a number of tokens from -1 to 1073741824"),
+                ("-n", "-2", "'-2' is not a number of tokens from -1 to 1073741824"),
+                ("-n", "many", "'many' is not a number of tokens from -1 to 1073741824"),
+                ("-n", "1e3", "'1e3' is not a whole number"),
+                ("-n", "", "'' is not a number of tokens"),
+                ("-c", 1 << 31, f"'{1 << 31}' is not a number of tokens from 1 to 1073741824"),
+                ("-t", 5000, "'5000' is not a number of threads from 1 to 4096")]:
+            self.fails(2, sentence, "run", LLAMA, "Hi", option, value)
+        answer = self.json_of("run", LLAMA, "--raw", "Hi", "-n", "010", "--seed", most, "--temp", 2, "--json")
+        self.assertEqual(answer["seed"], most)
+        self.assertLessEqual(answer["usage"]["completion_tokens"], 10)
+        ten = self.json_of("run", LLAMA, "--raw", "Hi", "--temp", 0, "-n", "010", "--json")
+        self.assertEqual(ten["tokens"], self.json_of("run", LLAMA, "--raw", "Hi", "--temp", 0, "-n", 10, "--json")["tokens"])
 
     def test_file_truncated_while_mapped(self):
         path = self.write("shrinking.gguf", endless_llama())
@@ -263,6 +302,7 @@ class EvalTest(ProgramTest):
         self.fails(2, "--tokens", "eval", "logits", LLAMA)
         self.fails(2, "--tokens is empty", "eval", "logits", LLAMA, "--tokens", "")
         self.fails(2, "fewer than two tokens", "eval", "perplexity", LLAMA, given=b"")
+        self.fails(2, ["window of 1 token ", "MEGALITH_CTX"], "eval", "perplexity", LLAMA, given=b"Hello world", MEGALITH_CTX="1")
         self.fails(2, "nowhere.txt", "eval", "perplexity", LLAMA, self.folder / "nowhere.txt")
         self.fails(2, "is a directory", "eval", "perplexity", LLAMA, self.folder)
         self.fails(3, "nowhere.gguf", "eval", "perplexity", self.folder / "nowhere.gguf", given=b"x")
