@@ -10,6 +10,7 @@
 #include <string>
 
 #include "engine/engine.h"
+#include "files/gguf_builder.h"
 #include "ops/ops.h"
 #include "text/detokenizer.h"
 
@@ -260,6 +261,47 @@ TEST(Engine, ANoticeSaysWhenTheContextIsLowered) {
   ASSERT_EQ(tight->properties().notices.size(), 1U);
   EXPECT_NE(tight->properties().notices.front().find(std::to_string(tight->properties().context_tokens)),
             std::string::npos);
+}
+
+/// A copy of a tiny checkpoint with one more key.
+void copy_with_key(const std::string& name, std::string_view key, uint32_t value, const fs::path& to) {
+  const auto checkpoint_of = open_checkpoint(checkpoint(name));
+  GgufBuilder builder;
+  for (const Metadata::Entry& entry : checkpoint_of->metadata().entries()) {
+    std::visit(
+        [&](const auto& held) {
+          using Held = std::decay_t<decltype(held)>;
+          if constexpr (std::is_same_v<Held, std::vector<std::string_view>>) {
+            builder.list(entry.key, std::vector<std::string>(held.begin(), held.end()));
+          } else if constexpr (std::is_same_v<Held, std::vector<int64_t>> ||
+                               std::is_same_v<Held, std::vector<double>>) {
+            builder.list(entry.key, held);
+          } else if constexpr (!std::is_same_v<Held, std::vector<bool>>) {
+            builder.key(entry.key, held);
+          }
+        },
+        entry.value);
+  }
+  builder.key(key, value);
+  for (const NamedWeight& weight : checkpoint_of->weights()) {
+    builder.raw_tensor(weight.name, {weight.shape.rbegin(), weight.shape.rend()},
+                       *format_info(weight.view.format).gguf_type, weight.view.planes[0]);
+  }
+  const std::vector<std::byte> bytes = builder.build();
+  std::ofstream(to, std::ios::binary)
+      .write(reinterpret_cast<const char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
+}
+
+TEST(Engine, AContextPastTheModelsWindowIsRefused) {
+  const fs::path copy = fs::temp_directory_path() / ("megalith-window-" + std::to_string(getpid()) + ".gguf");
+  copy_with_key("llama", "llama.attention.sliding_window", 64, copy);
+  EngineOptions options = options_for("llama");
+  options.model_path = copy.string();
+  EXPECT_EQ(open_engine(options)->properties().context_tokens, 64);
+  options.context_tokens = 65;
+  const std::string message = error_of([&] { open_engine(options); }, ErrorKind::kUsage);
+  EXPECT_NE(message.find("--ctx 64"), std::string::npos) << message;
+  fs::remove(copy);
 }
 
 TEST(Engine, AFileTruncatedWhileMappedEndsTheRequestWithASentence) {
