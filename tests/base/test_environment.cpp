@@ -18,22 +18,22 @@ Environment read(const std::map<std::string, std::string>& variables) {
 }
 
 TEST(Environment, HasDefaultsBelowHome) {
-  const Environment environment = read({{"HOME", "/home/ada"}});
-  EXPECT_EQ(environment.cache_dir, "/home/ada/.cache/megalith");
-  EXPECT_EQ(environment.hugging_face_cache, "/home/ada/.cache/huggingface/hub");
-  EXPECT_EQ(environment.lm_studio_models, "/home/ada/.lmstudio/models");
+  const Environment environment = read({{"HOME", "/hda"}});
+  EXPECT_EQ(environment.cache_dir, "/hda/.cache/megalith");
+  EXPECT_EQ(environment.hugging_face_cache, "/hda/.cache/huggingface/hub");
+  EXPECT_EQ(environment.lm_studio_models, "/hda/.lmstudio/models");
   EXPECT_FALSE(environment.instruction_set || environment.threads || environment.context_tokens);
   EXPECT_FALSE(environment.offline || environment.no_color);
 }
 
 TEST(Environment, MoreSpecificFoldersWin) {
-  std::map<std::string, std::string> variables = {{"HOME", "/home/ada"}, {"XDG_CACHE_HOME", "/x"}};
+  std::map<std::string, std::string> variables = {{"HOME", "/hda"}, {"XDG_CACHE_HOME", "/x"}};
   EXPECT_EQ(read(variables).cache_dir, "/x/megalith");
   EXPECT_EQ(read(variables).hugging_face_cache, "/x/huggingface/hub");
   variables["HF_HOME"] = "/hf";
   EXPECT_EQ(read(variables).hugging_face_cache, "/hf/hub");
   variables["HF_HUB_CACHE"] = "~/hub";
-  EXPECT_EQ(read(variables).hugging_face_cache, "/home/ada/hub");
+  EXPECT_EQ(read(variables).hugging_face_cache, "/hda/hub");
   variables["MEGALITH_CACHE"] = "/m";
   EXPECT_EQ(read(variables).cache_dir, "/m");
   variables["OLLAMA_MODELS"] = "/o";
