@@ -28,7 +28,7 @@ def megalith(binary, model, arguments):
     """Tokens per second of reading the prompt and of writing the answer."""
     report = run_json([binary, "bench", model, "-p", str(arguments.prompt), "-n", str(arguments.answer), "-r", "2",
                        "-t", str(arguments.threads), "-o", "json"])
-    rates = {test["test"]: test["samples_tokens_per_s"] for test in report["tests"]}
+    rates = {test["test"]: test["samples"] for test in report}
     return rates[f"pp{arguments.prompt}"], rates[f"tg{arguments.answer}"]
 
 
