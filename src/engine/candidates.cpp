@@ -68,8 +68,10 @@ void keep_typical(Candidates& candidates, float p) {
   }
   std::vector<size_t> order(candidates.size());
   std::iota(order.begin(), order.end(), size_t{0});
-  std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) {
-    return std::abs(surprise(a) - entropy) < std::abs(surprise(b) - entropy);
+  std::sort(order.begin(), order.end(), [&](size_t a, size_t b) {
+    const double distance_a = std::abs(surprise(a) - entropy);
+    const double distance_b = std::abs(surprise(b) - entropy);
+    return distance_a != distance_b ? distance_a < distance_b : a < b;
   });
   std::vector<double> in_order;
   for (const size_t i : order) in_order.push_back(probability[i]);

@@ -317,7 +317,10 @@ std::vector<TokenId> ByteLevelBpe::encode(std::string_view text, EncodeOptions o
                                        " bytes cannot be tokenised at once; the most is 1 GiB: split it");
   }
   Scratch scratch;
-  if (options.add_special && vocabulary_.add_bos.value_or(false)) scratch.output.push_back(*vocabulary_.bos);
+  const auto add_if_wanted = [&](std::optional<bool> wanted, std::optional<TokenId> token) {
+    if (options.add_special && wanted.value_or(false) && token) scratch.output.push_back(*token);
+  };
+  add_if_wanted(vocabulary_.add_bos, vocabulary_.bos);
   size_t text_begin = 0;
   for (size_t position = 0; position < text.size();) {
     const SpecialTokens::Found found = special_tokens_.find(text, position, options.parse_special);
@@ -331,7 +334,7 @@ std::vector<TokenId> ByteLevelBpe::encode(std::string_view text, EncodeOptions o
     text_begin = position;
   }
   encode_text(text.substr(text_begin), scratch);
-  if (options.add_special && vocabulary_.add_eos.value_or(false)) scratch.output.push_back(*vocabulary_.eos);
+  add_if_wanted(vocabulary_.add_eos, vocabulary_.eos);
   return std::move(scratch.output);
 }
 

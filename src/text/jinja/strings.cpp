@@ -33,7 +33,8 @@ bool is_line_end(char32_t c) {
 
 void add_part(Budget& budget, std::vector<std::string_view>& parts, std::string_view part) {
   budget.spend(1);
-  budget.require(2 * (parts.size() + 1) * sizeof(part));  // a vector that grows holds up to twice its elements
+  budget.require(2 * (parts.size() + 1) *
+                 sizeof(std::string_view));  // a vector that grows holds up to twice its elements
   parts.push_back(part);
 }
 
