@@ -195,7 +195,7 @@ Value filter_tojson(const Call& call) {
 // ---- numbers
 
 Value filter_int(const Call& call) {
-  const Value otherwise = call.value_or(1, Value::integer(0));
+  Value otherwise = call.value_or(1, Value::integer(0));
   const Value& value = call[0];
   if (value.is_integral()) return Value::integer(value.as_integer());
   require_defined(value);

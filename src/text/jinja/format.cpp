@@ -116,9 +116,7 @@ std::string format_float(Budget& budget, const Spec& spec, double value) {
   const char type = static_cast<char>(spec.type | (spec.type == '\0' ? 0 : 0x20));
   std::string digits;
   if (spec.type == '%') magnitude *= 100;
-  if (!std::isfinite(magnitude)) {
-    digits = float_text(magnitude);
-  } else if (spec.type == '\0' && spec.precision < 0) {
+  if (!std::isfinite(magnitude) || (spec.type == '\0' && spec.precision < 0)) {
     digits = float_text(magnitude);
   } else if (type == 'f' || spec.type == '%') {
     digits = fixed_text(magnitude, spec.precision < 0 ? 6 : spec.precision);
