@@ -44,16 +44,16 @@ struct UnpackQ6_K {
   template <class V, int half, int n, class Sink>
   MEGALITH_INLINE void give(typename V::Float scale, const typename V::Int (&scale_codes)[4],
                             const typename V::Int (&nibbles)[8], const typename V::Int (&top_bits)[8], Sink&& sink) {
-    constexpr int g = half * 4 + n;
+    constexpr int kGroup = half * 4 + n;
     UnpackedGroup<V> group;
     group.scale = scale;
-    group.subscales[0] = subscale<V, 2 * g>(scale_codes);
-    group.subscales[1] = subscale<V, 2 * g + 1>(scale_codes);
+    group.subscales[0] = subscale<V, 2 * kGroup>(scale_codes);
+    group.subscales[1] = subscale<V, 2 * kGroup + 1>(scale_codes);
     for (int c = 0; c < 8; ++c) {
       const typename V::Int low = V::bit_and(V::template right<n / 2 * 4>(nibbles[c]), V::set8(0x0F));
       group.codes[c] = V::masked_or(to_bits_4_5<V, n>(top_bits[c]), V::set8(0x30), low);
     }
-    sink(g, group);
+    sink(kGroup, group);
   }
 
   template <class V>
