@@ -82,7 +82,7 @@ GrantedContext grant_context(const EngineOptions& options, const ModelProperties
 
 class InProcessEngine final : public Engine {
  public:
-  explicit InProcessEngine(const EngineOptions& options);
+  InProcessEngine(const EngineOptions& options, const Machine& machine);
   ~InProcessEngine() override;
 
   const EngineProperties& properties() const override { return properties_; }
@@ -140,15 +140,15 @@ uint64_t memory_limit(const EngineOptions& options, const Machine& machine) {
   return options.memory_limit_bytes > 0 ? options.memory_limit_bytes : machine.memory_available_bytes;
 }
 
-InProcessEngine::InProcessEngine(const EngineOptions& options)
-    : ledger_(memory_limit(options, probe_machine())), profile_(options.profile) {
+InProcessEngine::InProcessEngine(const EngineOptions& options, const Machine& machine)
+    : ledger_(memory_limit(options, machine)), profile_(options.profile) {
   if (options.max_sequences < 1) throw Error(ErrorKind::kUsage, "max_sequences must be 1 or more");
   if (options.context_tokens < 0) throw Error(ErrorKind::kUsage, "the context must be 1 token or more (--ctx)");
   checkpoint_ = open_checkpoint(options.model_path);
   BackendOptions backend;
   backend.threads = options.threads;
   if (!options.instruction_set.empty()) backend.instruction_set = instruction_set_from_name(options.instruction_set);
-  ops_ = make_cpu_ops(ledger_, probe_machine(), backend);
+  ops_ = make_cpu_ops(ledger_, machine, backend);
   model_ = load_model(*checkpoint_, *ops_);
   tokenizer_ = make_tokenizer(read_vocabulary(*checkpoint_));
   check_vocabulary();
@@ -343,6 +343,8 @@ void InProcessEngine::serve() {
 
 }  // namespace
 
-std::unique_ptr<Engine> open_engine(const EngineOptions& options) { return std::make_unique<InProcessEngine>(options); }
+std::unique_ptr<Engine> open_engine(const EngineOptions& options) {
+  return std::make_unique<InProcessEngine>(options, probe_machine());
+}
 
 }  // namespace megalith
