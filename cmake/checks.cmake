@@ -6,6 +6,6 @@ endfunction()
 
 megalith_check(rooms scripts/check_rooms)
 megalith_check(portable scripts/check_portable)
-foreach(script check_rooms check_portable fetch_model install_packages)
+foreach(script check_rooms check_portable ci fetch_model install_packages)
   megalith_check(${script} python3 -B tests/scripts/test_${script}.py)
 endforeach()
