@@ -47,6 +47,11 @@ void Metadata::add(std::string key, MetadataValue value) {
   entries_.push_back({std::move(key), std::move(value)});
 }
 
+std::string_view Metadata::keep(std::string text) {
+  if (!kept_) kept_ = std::make_shared<std::deque<std::string>>();  // a deque's strings stay where they are
+  return kept_->emplace_back(std::move(text));
+}
+
 const MetadataValue* Metadata::find(std::string_view key) const {
   const auto found = index_.find(std::string(key));
   return found == index_.end() ? nullptr : &entries_[found->second].value;

@@ -28,11 +28,6 @@ Shard open_shard(const std::string& path) {
   return {std::move(file), std::move(gguf)};
 }
 
-std::shared_ptr<const Checkpoint> as_checkpoint(Shard shard) {
-  return std::make_shared<const Checkpoint>(std::vector{std::move(shard.file)}, std::move(shard.gguf.metadata),
-                                            std::move(shard.gguf.weights));
-}
-
 [[noreturn]] void fail(const std::string& path, const std::string& cause) {
   throw Error(ErrorKind::kInvalidModel, fmt::format("{}: {}", path, cause));
 }
@@ -62,9 +57,7 @@ std::vector<std::string> shard_paths(const std::string& path, int64_t count) {
 }
 
 std::shared_ptr<const Checkpoint> open_split(const std::string& path, int64_t count) {
-  std::vector<std::shared_ptr<const MappedFile>> files;
-  std::vector<NamedWeight> weights;
-  Metadata metadata;
+  Checkpoint::Parts parts;
   int64_t number = 0;
   for (const std::string& shard_path : shard_paths(path, count)) {
     Shard shard = open_shard(shard_path);
@@ -74,17 +67,20 @@ std::shared_ptr<const Checkpoint> open_split(const std::string& path, int64_t co
       fail(shard_path, fmt::format("says it is shard {} of {} (keys split.no, split.count), expected shard {} of {}",
                                    shard_number.value_or(-1) + 1, shard_count.value_or(0), number + 1, count));
     }
-    if (number == 0) metadata = std::move(shard.gguf.metadata);
-    files.push_back(std::move(shard.file));
-    std::move(shard.gguf.weights.begin(), shard.gguf.weights.end(), std::back_inserter(weights));
+    if (number == 0) {
+      parts.path = shard_path;
+      parts.metadata = std::move(shard.gguf.metadata);
+    }
+    parts.files.push_back(std::move(shard.file));
+    std::move(shard.gguf.weights.begin(), shard.gguf.weights.end(), std::back_inserter(parts.weights));
     ++number;
   }
-  const auto n_tensors = metadata.find_integer("split.tensors.count");
-  if (n_tensors && *n_tensors != static_cast<int64_t>(weights.size())) {
-    fail(path,
-         fmt::format("its shards hold {} tensors, but key split.tensors.count is {}", weights.size(), *n_tensors));
+  const auto n_tensors = parts.metadata.find_integer("split.tensors.count");
+  if (n_tensors && *n_tensors != static_cast<int64_t>(parts.weights.size())) {
+    fail(path, fmt::format("its shards hold {} tensors, but key split.tensors.count is {}", parts.weights.size(),
+                           *n_tensors));
   }
-  return std::make_shared<const Checkpoint>(std::move(files), std::move(metadata), std::move(weights));
+  return std::make_shared<const Checkpoint>(std::move(parts));
 }
 
 }  // namespace
@@ -93,8 +89,13 @@ std::shared_ptr<const Checkpoint> open_checkpoint(const std::string& path) {
   Shard shard = open_shard(path);
   const int64_t count = shard.gguf.metadata.find_integer("split.count").value_or(1);
   if (count < 0 || count > kMaxShards) fail(path, fmt::format("key 'split.count' is {}", count));
-  if (count <= 1) return as_checkpoint(std::move(shard));
-  return open_split(path, count);
+  if (count > 1) return open_split(path, count);
+  Checkpoint::Parts parts;
+  parts.path = path;
+  parts.files.push_back(std::move(shard.file));
+  parts.metadata = std::move(shard.gguf.metadata);
+  parts.weights = std::move(shard.gguf.weights);
+  return std::make_shared<const Checkpoint>(std::move(parts));
 }
 
 }  // namespace megalith
