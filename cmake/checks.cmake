@@ -6,6 +6,7 @@ endfunction()
 
 megalith_check(rooms scripts/check_rooms)
 megalith_check(portable scripts/check_portable)
-foreach(script check_rooms check_portable ci fetch_model install_packages)
+megalith_check(what_runs_table scripts/what_runs --check)
+foreach(script check_rooms check_portable ci fetch_model install_packages what_runs)
   megalith_check(${script} python3 -B tests/scripts/test_${script}.py)
 endforeach()
