@@ -8,6 +8,8 @@
 #include <cstdint>
 #include <string_view>
 
+#include "files/safetensors.h"
+
 namespace megalith {
 
 namespace {
@@ -23,8 +25,12 @@ constexpr std::array kSignatures = {
     Signature{"<!doctype", "an HTML page: the download failed or needs a log-in"},
     Signature{"<html", "an HTML page: the download failed or needs a log-in"},
     Signature{"<?xml", "an XML page: the download failed or needs a log-in"},
-    Signature{"pk\x03\x04", "a zip archive, as PyTorch saves checkpoints (.pt, .bin); get a .gguf of this model"},
-    Signature{"\x80\x02", "a Python pickle, as older PyTorch saves checkpoints; get a .gguf of this model"},
+    Signature{"pk\x03\x04",
+              "a zip archive, as PyTorch saves checkpoints (.pt, .bin); convert it to safetensors or get a .gguf of "
+              "this model"},
+    Signature{
+        "\x80\x02",
+        "a Python pickle, as older PyTorch saves checkpoints; convert it to safetensors or get a .gguf of this model"},
     Signature{"lmgg", "a GGML file from before GGUF; get a newer .gguf of this model"},
     Signature{"fmgg", "a GGML file from before GGUF; get a newer .gguf of this model"},
     Signature{"tjgg", "a GGML file from before GGUF; get a newer .gguf of this model"},
@@ -34,20 +40,14 @@ constexpr std::array kSignatures = {
     Signature{"{", "a JSON file"},
 };
 
-bool is_safetensors(std::string_view text) {
-  if (text.size() < 9 || text[8] != '{') return false;
-  uint64_t header_bytes = 0;
-  for (size_t i = 8; i-- > 0;) header_bytes = header_bytes << 8 | static_cast<uint8_t>(text[i]);
-  return header_bytes >= 2 && header_bytes <= text.size() - 8;
-}
-
 }  // namespace
 
 std::string describe_foreign_file(std::span<const std::byte> bytes) {
   const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
   if (text.empty()) return "empty";
-  if (is_safetensors(text))
-    return "a safetensors file, which this version does not read yet; get a .gguf of this model";
+  if (looks_like_safetensors(bytes)) {
+    return "a safetensors file without that ending; give the folder in which it lies with its config.json";
+  }
   const auto same = [](char a, char b) {
     return std::tolower(static_cast<unsigned char>(a)) == static_cast<unsigned char>(b);
   };

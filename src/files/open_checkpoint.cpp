@@ -9,6 +9,7 @@
 #include "base/utf8.h"
 #include "files/checkpoint.h"
 #include "files/gguf.h"
+#include "files/hugging_face_folder.h"
 #include "files/shards.h"
 
 namespace megalith {
@@ -83,9 +84,21 @@ std::shared_ptr<const Checkpoint> open_split(const std::string& path, int64_t co
   return std::make_shared<const Checkpoint>(std::move(parts));
 }
 
+/// The folder that the path means, if it is one or names one of the files by which such a folder is known.
+std::optional<std::string> hugging_face_folder_of(const std::string& path) {
+  namespace fs = std::filesystem;
+  std::error_code error;
+  if (fs::is_directory(path, error)) return path;
+  const bool is_weights = path.ends_with(".safetensors") || path.ends_with(".safetensors.index.json");
+  if (!is_weights || !fs::exists(path, error)) return std::nullopt;
+  const std::string folder = fs::path(path).parent_path().string();
+  return folder.empty() ? "." : folder;
+}
+
 }  // namespace
 
 std::shared_ptr<const Checkpoint> open_checkpoint(const std::string& path) {
+  if (const auto folder = hugging_face_folder_of(path)) return open_hugging_face_folder(*folder);
   Shard shard = open_shard(path);
   const int64_t count = shard.gguf.metadata.find_integer("split.count").value_or(1);
   if (count < 0 || count > kMaxShards) fail(path, fmt::format("key 'split.count' is {}", count));

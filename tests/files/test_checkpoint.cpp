@@ -55,7 +55,7 @@ TEST(Checkpoint, NamesAMissingTensorAndBothShapes) {
 TEST(Checkpoint, RefusesOtherFiles) {
   const TemporaryFolder folder;
   EXPECT_ERROR(open_checkpoint(folder.path() + "/none.gguf"), ErrorKind::kModelNotFound, "none.gguf");
-  EXPECT_ERROR(open_checkpoint(folder.path()), ErrorKind::kInvalidModel, "is a directory");
+  EXPECT_ERROR(open_checkpoint(folder.path()), ErrorKind::kInvalidModel, "has no config.json");
   EXPECT_ERROR(open_checkpoint(folder.write("e.gguf", "")), ErrorKind::kInvalidModel, "is empty");
   EXPECT_ERROR(open_checkpoint(folder.write("h.gguf", "<html>")), ErrorKind::kInvalidModel, "HTML page");
 }
