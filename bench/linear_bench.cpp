@@ -182,6 +182,7 @@ int run(const Options& options) {
       "M=512\n");
   Bench bench(pool, table);
   for (const FormatInfo& info : format_table()) {
+    if (info.encode == nullptr) continue;
     if (options.format.empty() || info.name == options.format) bench_format(bench, pool, table, info, options);
   }
   return 0;

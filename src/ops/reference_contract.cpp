@@ -28,6 +28,15 @@ struct QuantisedGroup {
   float scale = 0.0F;
 };
 
+/// [rows, columns] with the columns of each row in the K order of the weight; empty: the natural one.
+std::vector<float> in_column_order(std::span<const float> x, std::span<const int32_t> order) {
+  std::vector<float> ordered(x.begin(), x.end());
+  for (size_t row = 0; row < x.size() && !order.empty(); row += order.size()) {
+    for (size_t k = 0; k < order.size(); ++k) ordered[row + k] = x[row + static_cast<size_t>(order[k])];
+  }
+  return ordered;
+}
+
 QuantisedGroup quantise_group(std::span<const float> x) {
   QuantisedGroup group;
   float largest = 0.0F;
@@ -126,8 +135,9 @@ class ContractArithmetic final : public Arithmetic {
     std::vector<QuantisedGroup> activations;
     if (info.quantised()) {
       if (!std::all_of(x.begin(), x.end(), [](float value) { return std::isfinite(value); })) return false;
+      const std::vector<float> ordered = in_column_order(x, weight.column_order);
       for (size_t g = 0; g < n_rows * n_groups; ++g) {
-        activations.push_back(quantise_group(x.subspan(g * GroupTerms::kSize, GroupTerms::kSize)));
+        activations.push_back(quantise_group(std::span(ordered).subspan(g * GroupTerms::kSize, GroupTerms::kSize)));
       }
     }
     std::vector<GroupTerms> terms(info.quantised() ? n_groups : 0);

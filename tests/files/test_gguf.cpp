@@ -99,12 +99,17 @@ TEST(Gguf, ReadsListsOfEveryType) {
 TEST(Gguf, ReadsTensorsOfEveryFormat) {
   const std::vector<float> values = ramp(4 * 256);
   GgufBuilder builder;
-  for (const FormatInfo& info : format_table()) builder.tensor(info.name, {4, 256}, info.format, values);
+  std::vector<Format> formats;
+  for (const FormatInfo& info : format_table()) {
+    if (!info.gguf_type) continue;
+    formats.push_back(info.format);
+    builder.tensor(info.name, {4, 256}, info.format, values);
+  }
   const std::vector<std::byte> bytes = builder.build();
   const GgufFile file = parse_gguf(bytes, "test.gguf");
-  ASSERT_EQ(file.weights.size(), format_table().size());
-  for (size_t i = 0; i < format_table().size(); ++i) {
-    const FormatInfo& info = format_table()[i];
+  ASSERT_EQ(file.weights.size(), formats.size());
+  for (size_t i = 0; i < formats.size(); ++i) {
+    const FormatInfo& info = format_info(formats[i]);
     const NamedWeight& weight = file.weights[i];
     EXPECT_EQ(weight.name, info.name);
     EXPECT_EQ(weight.view.format, info.format);

@@ -252,6 +252,8 @@ TEST_P(EveryFormat, EncodingIsAsCloseAsItsStepsAllow) {
         return 1.0 / 5;  // 5 lies between 4 and 6, and a scale is any power of two
       case Format::kNVFP4:
         return 1.0 / 6 * (1 + 1.0 / 16);  // likewise, and scales of 4 significant bits bring 6 near the largest
+      default:
+        break;
     }
     return -1;
   };
@@ -287,7 +289,15 @@ TEST_P(EveryFormat, EncodingWhatWasDecodedKeepsTheLargestMagnitudesNear) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Table, EveryFormat, testing::Range(size_t{0}, format_table().size()),
+std::vector<size_t> formats_of_one_plane() {
+  std::vector<size_t> indices;
+  for (const FormatInfo& info : format_table()) {
+    if (info.planes == 1) indices.push_back(static_cast<size_t>(info.format));
+  }
+  return indices;
+}
+
+INSTANTIATE_TEST_SUITE_P(Table, EveryFormat, testing::ValuesIn(formats_of_one_plane()),
                          [](const auto& param) { return std::string(format_table()[param.param].name); });
 
 TEST(FormatTable, NamesAndIdsAreUnique) {
@@ -295,7 +305,9 @@ TEST(FormatTable, NamesAndIdsAreUnique) {
   std::set<uint32_t> ids;
   for (const FormatInfo& info : format_table()) {
     EXPECT_TRUE(names.insert(info.name).second) << info.name;
-    EXPECT_TRUE(ids.insert(*info.gguf_type).second) << info.name;
+    if (info.gguf_type) {
+      EXPECT_TRUE(ids.insert(*info.gguf_type).second) << info.name;
+    }
   }
 }
 

@@ -1,6 +1,7 @@
 #include "backends/cpu/linear.h"
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <new>
 #include <vector>
@@ -28,6 +29,12 @@ class GroupBuffer {
  private:
   std::unique_ptr<ActivationGroup[]> groups_;
   int64_t capacity_ = 0;
+};
+
+/// The input as int8 groups in one order of columns; weights of the same order share it.
+struct OrderedGroups {
+  std::span<const int32_t> order;  // empty: natural
+  ActivationGroup* groups = nullptr;
 };
 
 struct Item {
@@ -63,25 +70,36 @@ int64_t rows_per_task(const LinearKernels& kernels, int64_t rows, int64_t row_by
 
 struct LinearScratch::State {
   GroupBuffer groups;
+  std::vector<OrderedGroups> orders;
   std::vector<Item> items;
 };
 
 LinearScratch::LinearScratch() : state_(std::make_unique<State>()) {}
 LinearScratch::~LinearScratch() = default;
 
-uint64_t LinearScratch::bytes() const { return state_->groups.bytes() + state_->items.capacity() * sizeof(Item); }
+uint64_t LinearScratch::bytes() const {
+  return state_->groups.bytes() + state_->orders.capacity() * sizeof(OrderedGroups) +
+         state_->items.capacity() * sizeof(Item);
+}
 
 namespace {
 
 bool quantise_input(ThreadPool& pool, const LinearKernels& kernels, const LinearInput& input, int64_t padded,
-                    ActivationGroup* groups) {
+                    const OrderedGroups& to) {
   const int64_t row_groups = input.columns / GroupTerms::kSize;
   const int64_t superblocks = (row_groups + kSuperblockGroups - 1) / kSuperblockGroups;
   const auto quantise = [&](int64_t token, int64_t superblock) {
     const int64_t begin = superblock * kSuperblockGroups;
     const int64_t count = std::min(kSuperblockGroups, row_groups - begin);
-    return kernels.quantise(input.rows + token * input.columns + begin * GroupTerms::kSize, count,
-                            groups + group_index(superblock, token, padded), block_tokens(padded));
+    ActivationGroup* groups = to.groups + group_index(superblock, token, padded);
+    const float* row = input.rows + token * input.columns;
+    if (to.order.empty()) {
+      return kernels.quantise(row + begin * GroupTerms::kSize, count, groups, block_tokens(padded));
+    }
+    alignas(64) std::array<float, kSuperblockGroups * GroupTerms::kSize> ordered;
+    const auto columns = to.order.subspan(begin * GroupTerms::kSize, count * GroupTerms::kSize);
+    std::ranges::transform(columns, ordered.begin(), [row](int32_t column) { return row[column]; });
+    return kernels.quantise(ordered.data(), count, groups, block_tokens(padded));
   };
   // Below this a parallel loop costs more than it saves (a group takes some ten nanoseconds).
   constexpr int64_t kSerialGroups = 512;
@@ -103,6 +121,36 @@ bool quantise_input(ThreadPool& pool, const LinearKernels& kernels, const Linear
     }
   });
   return finite.load();
+}
+
+/// Quantises the input once for each order of columns that the weights have; false if a value is not finite.
+bool quantise_orders(ThreadPool& pool, const LinearKernels& kernels, LinearScratch::State& state,
+                     const LinearInput& input, std::span<const LinearOutput> outputs) {
+  state.orders.clear();
+  for (const LinearOutput& output : outputs) {
+    if (!format_info(output.weight->format).quantised()) continue;
+    const auto order = output.weight->column_order;
+    if (std::ranges::none_of(state.orders, [&](const auto& known) { return std::ranges::equal(known.order, order); })) {
+      state.orders.push_back({.order = order});
+    }
+  }
+  const int64_t padded = padded_tokens(input.n_rows);
+  const int64_t superblocks = (input.columns / GroupTerms::kSize + kSuperblockGroups - 1) / kSuperblockGroups;
+  const int64_t groups_each = superblocks * padded * kSuperblockGroups;
+  ActivationGroup* groups = state.groups.reserve(static_cast<int64_t>(state.orders.size()) * groups_each);
+  for (OrderedGroups& ordered : state.orders) {
+    ordered.groups = groups;
+    groups += groups_each;
+    if (!quantise_input(pool, kernels, input, padded, ordered)) return false;
+  }
+  return true;
+}
+
+const ActivationGroup* groups_of(const LinearScratch::State& state, const WeightView& weight) {
+  if (!format_info(weight.format).quantised()) return nullptr;
+  return std::ranges::find_if(state.orders,
+                              [&](const auto& known) { return std::ranges::equal(known.order, weight.column_order); })
+      ->groups;
 }
 
 void add_items(std::vector<Item>& items, const LinearKernels& kernels, LinearTask task, int threads) {
@@ -127,15 +175,7 @@ bool run_linear(ThreadPool& pool, const KernelTable& kernels, LinearScratch& scr
                 std::span<const LinearOutput> outputs) {
   if (input.n_rows == 0 || outputs.empty()) return true;
   LinearScratch::State& state = scratch.state();
-  const int64_t padded = padded_tokens(input.n_rows);
-  ActivationGroup* groups = nullptr;
-  const bool quantised =
-      std::ranges::any_of(outputs, [](const LinearOutput& o) { return format_info(o.weight->format).quantised(); });
-  if (quantised) {
-    const int64_t superblocks = (input.columns / GroupTerms::kSize + kSuperblockGroups - 1) / kSuperblockGroups;
-    groups = state.groups.reserve(superblocks * padded * kSuperblockGroups);
-    if (!quantise_input(pool, kernels.linear, input, padded, groups)) return false;
-  }
+  if (!quantise_orders(pool, kernels.linear, state, input, outputs)) return false;
   state.items.clear();
   for (const LinearOutput& output : outputs) {
     const WeightView& weight = *output.weight;
@@ -150,8 +190,8 @@ bool run_linear(ThreadPool& pool, const KernelTable& kernels, LinearScratch& scr
                .token_begin = 0,
                .token_end = input.n_rows,
                .input = input.rows,
-               .groups = groups,
-               .padded_tokens = padded,
+               .groups = groups_of(state, weight),
+               .padded_tokens = padded_tokens(input.n_rows),
                .bias = output.bias,
                .out = output.out,
                .out_stride = output.out_stride},
