@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cmath>
 #include <cstring>
 #include <iostream>
@@ -22,23 +23,61 @@ namespace megalith::cpu {
 enum class WeightKind { kUsual, kDenormalScales, kSaturated };
 
 struct TestWeight {
-  std::vector<std::byte> bytes;  // exactly as long as the weight, so that ASan sees any read past it
+  std::array<std::vector<std::byte>, kMaxPlanes> planes;  // exactly as long as they must be: ASan sees reads past them
+  std::vector<int32_t> column_order;
   WeightView view;
 
+  /// What a file decides (group, scale format, zero points, act-order) varies with the width.
   TestWeight(Format format, int64_t rows, int64_t columns) {
     const FormatInfo& info = format_info(format);
-    bytes.resize(rows * (columns / info.block_weights) * info.block_bytes);
     view.format = format;
     view.rows = rows;
     view.columns = columns;
-    view.planes[0] = bytes;
+    const int64_t n_groups = columns / GroupTerms::kSize;
+    if (info.planes > 1) {
+      view.group = std::array{64, 128, 32}[n_groups % 3];
+      view.scale_format = std::array{Format::kF16, Format::kBF16, Format::kF32}[n_groups / 2 % 3];
+      view.zero_point_shift = n_groups % 2;
+    }
+    for (int plane = 0; plane < info.planes; ++plane) {
+      const bool is_group_index = plane == kMaxPlanes - 1;
+      if (is_group_index && n_groups % 4 == 1) continue;
+      planes[plane].resize(plane_bytes(view, plane));
+      view.planes[plane] = planes[plane];
+    }
+    if (!planes[kMaxPlanes - 1].empty()) set_group_index(static_cast<uint32_t>(columns));
   }
-  // The first rows of a larger one, in a buffer of their own.
+  /// The first rows of a larger one, in buffers of their own.
   TestWeight(const TestWeight& source, int64_t rows) : TestWeight(source.view.format, rows, source.view.columns) {
-    std::memcpy(bytes.data(), source.bytes.data(), bytes.size());
+    for (size_t plane = 0; plane < kMaxPlanes; ++plane) {
+      // Formats contiguous along N keep each line of all rows together.
+      const bool is_cut_in_lines = format_info(view.format).axis == ContiguousAxis::kN && plane != kMaxPlanes - 1;
+      const int64_t lines = is_cut_in_lines ? lines_of(static_cast<int>(plane)) : 1;
+      const size_t length = planes[plane].size() / lines;
+      for (int64_t line = 0; line < lines && length > 0; ++line) {
+        std::memcpy(&planes[plane][line * length], &source.planes[plane][line * (source.planes[plane].size() / lines)],
+                    length);
+      }
+    }
   }
   TestWeight(const TestWeight&) = delete;
   TestWeight& operator=(const TestWeight&) = delete;
+
+  /// Act-order: the columns of a group lie anywhere.
+  void set_group_index(uint32_t seed) {
+    std::vector<int32_t> groups(view.columns);
+    for (int64_t k = 0; k < view.columns; ++k) groups[k] = static_cast<int32_t>(k / view.group);
+    std::shuffle(groups.begin(), groups.end(), std::mt19937(seed));
+    std::memcpy(planes[kMaxPlanes - 1].data(), groups.data(), planes[kMaxPlanes - 1].size());
+    column_order = column_order_of(view);
+    view.column_order = column_order;
+  }
+
+ private:
+  int64_t lines_of(int plane) const {
+    if (plane != 0) return (view.columns + view.group - 1) / view.group;
+    return view.format == Format::kAwq4 ? view.columns : view.columns / (view.format == Format::kGptq4 ? 8 : 4);
+  }
 };
 
 /// Where the halves of a block lie; all its other bytes may have any value.
@@ -94,22 +133,56 @@ inline void fill_block(std::byte* block, const FormatInfo& info, WeightKind kind
   for (int i = 0; i < n_byte_scales(info.format); ++i) block[i] = byte_scale(info.format, kind, random);
 }
 
+/// A float scale of either sign, as a plane of `format` holds it.
+inline void put_scale(std::byte* at, Format format, WeightKind kind, std::mt19937& random) {
+  const auto sign = static_cast<uint32_t>(random() & 1) << 31;
+  // Usual: 2^-8 ... 1/2. Denormal: in the plane's type, but for BF16, whose denormals F32 has too.
+  const uint32_t usual = (119U << 23) + random() % (7U << 23);
+  if (format == Format::kF16) {
+    const float value = std::bit_cast<float>(usual | sign);
+    const auto denormal = static_cast<uint16_t>(random() % 0x400 | sign >> 16);
+    return put_half(at, kind == WeightKind::kDenormalScales ? denormal : float_to_half(value));
+  }
+  const uint32_t bits = (kind == WeightKind::kDenormalScales ? random() % 0x800000U : usual) | sign;
+  if (format == Format::kBF16) return put_half(at, static_cast<uint16_t>(bits >> 16));
+  std::memcpy(at, &bits, sizeof bits);
+}
+
+/// Any codes and zero points, and scales of the wanted kind; the group index stays.
+inline void fill_planes(TestWeight& weight, const FormatInfo& info, WeightKind kind, std::mt19937& random) {
+  const size_t scale_bytes = weight.view.scale_format == Format::kF32 ? 4 : 2;
+  for (int p = 0; p < std::min(info.planes, kMaxPlanes - 1); ++p) {
+    std::vector<std::byte>& plane = weight.planes[p];
+    const bool has_float_scales = info.plane_info[p].dtype.empty();
+    for (size_t at = 0; has_float_scales && at < plane.size(); at += scale_bytes) {
+      put_scale(&plane[at], weight.view.scale_format, kind, random);
+    }
+    if (has_float_scales) continue;
+    const auto end = static_cast<std::byte>(random() % 2 == 0 ? 0xFF : 0);
+    for (std::byte& byte : plane) {
+      byte = kind == WeightKind::kSaturated ? end : static_cast<std::byte>(random());
+      if (info.plane_info[p].dtype == "U8") byte = byte_scale(Format::kMXFP4, kind, random);
+      if (info.plane_info[p].dtype == "F8_E4M3" && (byte & std::byte{0x7F}) == std::byte{0x7F}) byte ^= std::byte{1};
+    }
+  }
+}
+
 inline void fill(TestWeight& weight, WeightKind kind, uint32_t seed) {
   std::mt19937 random(seed);
   const FormatInfo& info = format_info(weight.view.format);
+  if (info.planes > 1) return fill_planes(weight, info, kind, random);
+  std::vector<std::byte>& bytes = weight.planes[0];
   if (info.quantised()) {
     ASSERT_FALSE(half_offsets(info.format).empty() && n_byte_scales(info.format) == 0)
         << info.name << ": add its scales to half_offsets or n_byte_scales";
-    for (size_t at = 0; at < weight.bytes.size(); at += info.block_bytes) {
-      fill_block(weight.bytes.data() + at, info, kind, random);
-    }
+    for (size_t at = 0; at < bytes.size(); at += info.block_bytes) fill_block(&bytes[at], info, kind, random);
     return;
   }
   std::vector<float> values(weight.view.rows * weight.view.columns);
   std::normal_distribution<float> normal;
   const float size = kind == WeightKind::kDenormalScales ? 1e-6F : kind == WeightKind::kSaturated ? 6e4F : 1.0F;
   for (float& value : values) value = std::clamp(normal(random) * size, -6.5e4F, 6.5e4F);
-  info.encode(values, weight.bytes);
+  info.encode(values, bytes);
 }
 
 inline std::vector<float> random_rows(int64_t rows, int64_t columns, uint32_t seed) {
@@ -178,8 +251,12 @@ inline std::vector<float> expected_products(const WeightView& weight, const std:
   std::vector<float> expected(tokens * weight.rows);
   for (int64_t token = 0; token < tokens; ++token) {
     std::vector<QuantisedGroup> groups;
+    std::vector<float> ordered(&x[token * weight.columns], &x[token * weight.columns] + weight.columns);
+    for (size_t k = 0; k < weight.column_order.size(); ++k) {
+      ordered[k] = x[token * weight.columns + weight.column_order[k]];
+    }
     for (int64_t g = 0; info.quantised() && g < weight.columns / 32; ++g) {
-      groups.push_back(quantise_group(&x[token * weight.columns + g * 32]));
+      groups.push_back(quantise_group(&ordered[g * 32]));
     }
     for (int64_t row = 0; row < weight.rows; ++row) {
       float& value = expected[token * weight.rows + row];

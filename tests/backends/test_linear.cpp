@@ -15,11 +15,19 @@ struct Case {
 
 class LinearShapes : public testing::TestWithParam<Case> {};
 
+bool has_kernel(const KernelTable& table, Format format) {
+  const std::span kernels(table.linear.formats, static_cast<size_t>(table.linear.n_formats));
+  return std::ranges::any_of(kernels, [format](const FormatKernel& kernel) { return kernel.format == format; });
+}
+
 std::vector<Case> all_cases() {
   std::vector<Case> cases;
   for (const FormatInfo& info : format_table()) {
-    if (info.planes > 1) continue;
-    for (const KernelTable* table : usable_tables()) cases.push_back({info.format, table});
+    for (const KernelTable* table : usable_tables()) {
+      // The codec is the same code on every set: the first and the last are enough.
+      const bool is_end = table == usable_tables().front() || table == usable_tables().back();
+      if (is_end || has_kernel(*table, info.format)) cases.push_back({info.format, table});
+    }
   }
   return cases;
 }
@@ -48,6 +56,7 @@ TEST_P(LinearShapes, EqualTheContractBitForBit) {
     const std::vector<float> x = random_rows(kTokens, columns, 1);
     const std::vector<float> expected = expected_products(all.view, x, kTokens);
     for (const int64_t rows : {1, 15, 16, 17, 100, 192}) {
+      if (rows % info.row_multiple != 0) continue;
       const TestWeight weight(all, rows);
       for (const int64_t tokens : {1, 2, 3, 4, 5, 8, 13, 31, 64}) {
         ThreadPool& pool = tokens % 2 == 0 ? one : three;

@@ -52,6 +52,39 @@ TEST_P(LinearSets, SeveralWeightsWithBiasAndStrides) {
   }
 }
 
+// Each weight has an order of its own, or the natural one, or shares one, or takes floats as they are.
+TEST_P(LinearSets, SeveralColumnOrdersOnOneInput) {
+  constexpr int64_t kColumns = 512;
+  constexpr int64_t kRows = 40;
+  const Format formats[] = {Format::kGptq4, Format::kQ8_0,  Format::kGptq8,    Format::kGptq4,
+                            Format::kMlx4,  Format::kGptq4, Format::kFp8Block, Format::kAwq4};
+  ThreadPool pool(3);
+  LinearScratch scratch;
+  for (const int64_t tokens : {1, 6, 65}) {
+    const std::vector<float> x = random_rows(tokens, kColumns, 4);
+    std::vector<std::unique_ptr<TestWeight>> weights;
+    std::vector<std::vector<float>> outs;
+    std::vector<LinearOutput> outputs;
+    for (uint32_t i = 0; i < std::size(formats); ++i) {
+      weights.push_back(std::make_unique<TestWeight>(formats[i], kRows, kColumns));
+      fill(*weights[i], WeightKind::kUsual, 30 + i);
+      if (!weights[i]->view.column_order.empty()) weights[i]->set_group_index(i % 5);
+      ASSERT_EQ(fault_of(weights[i]->view), "");
+      outs.emplace_back(tokens * kRows, -7.0F);
+    }
+    ASSERT_NE(weights[0]->column_order, weights[2]->column_order);
+    ASSERT_EQ(weights[0]->column_order, weights[5]->column_order);
+    for (size_t i = 0; i < weights.size(); ++i) {
+      outputs.push_back({.weight = &weights[i]->view, .out = outs[i].data(), .out_stride = kRows});
+    }
+    ASSERT_TRUE(run_linear(pool, *GetParam(), scratch, {x.data(), tokens, kColumns}, outputs));
+    for (size_t i = 0; i < weights.size(); ++i) {
+      const std::vector<float> expected = expected_products(weights[i]->view, x, tokens);
+      EXPECT_EQ(differing(outs[i], kRows, expected, kRows, tokens, kRows), 0) << i << " of " << tokens << " tokens";
+    }
+  }
+}
+
 TEST_P(LinearSets, ARowDoesNotDependOnItsBatchNorOnThreads) {
   constexpr int64_t kColumns = 1024;
   constexpr int64_t kRows = 333;
