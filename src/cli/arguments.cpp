@@ -22,7 +22,9 @@
 namespace megalith::cli {
 
 void ModelArgument::add_to(CLI::App& app) {
-  app.add_option("MODEL", positional, "A .gguf file, org/repo[:quant], ollama:name[:tag], or a name that 'list' shows")
+  app.add_option(
+         "MODEL", positional,
+         "A .gguf file, a folder of safetensors, org/repo[:quant], ollama:name[:tag], or a name that 'list' shows")
       ->type_name("");
   app.add_option("-m,--model", flag, "The same as MODEL, for those used to llama.cpp")->type_name("MODEL");
 }

@@ -132,8 +132,8 @@ Json facts_json(const ModelFacts& facts, const InspectArguments& arguments) {
   const Checkpoint& checkpoint = *facts.checkpoint;
   Json document{{"path", checkpoint.path()}, {"supported", facts.runs()}};
   if (!facts.runs()) document["reason"] = facts.properties ? facts.why_no_tokenizer : facts.why_not;
-  document["name"] = checkpoint.metadata().find_string("general.name").value_or("");
-  document["architecture"] = checkpoint.metadata().find_string("general.architecture").value_or("");
+  document["name"] = facts.name;
+  document["architecture"] = facts.architecture;
   document["parameters"] = facts.properties ? facts.properties->parameters : facts.weights;
   document["file_bytes"] = checkpoint.file_bytes();
   document["weight_bytes"] = checkpoint.weight_bytes();
@@ -144,6 +144,10 @@ Json facts_json(const ModelFacts& facts, const InspectArguments& arguments) {
                                    {"tensors", share.tensors},
                                    {"weights", share.weights},
                                    {"bytes", share.bytes}});
+  }
+  document["skipped_tensors"] = Json::array();
+  for (const SkippedTensor& tensor : checkpoint.skipped()) {
+    document["skipped_tensors"].push_back({{"name", tensor.name}, {"reason", tensor.why}});
   }
   if (facts.properties) {
     const ModelProperties& model = *facts.properties;
@@ -238,13 +242,17 @@ std::string facts_text(const ModelFacts& facts, const InspectArguments& argument
   const Checkpoint& checkpoint = *facts.checkpoint;
   Listing listing(out);
   listing.line("file", checkpoint.path());
-  listing.line("name", checkpoint.metadata().find_string("general.name").value_or("-"));
-  listing.line("architecture",
-               fmt::format("{}{}", checkpoint.metadata().find_string("general.architecture").value_or("-"),
-                           facts.properties ? "" : " (not supported)"));
+  listing.line("name", facts.name.empty() ? "-" : facts.name);
+  listing.line("architecture", fmt::format("{}{}", facts.architecture.empty() ? "-" : facts.architecture,
+                                           facts.properties ? "" : " (not supported)"));
   listing.line("parameters", format_count(facts.properties ? facts.properties->parameters : facts.weights));
   listing.line("size", fmt::format("{}, {:.2f} bits a weight", format_bytes(checkpoint.file_bytes()),
                                    bits_per_weight(checkpoint.weight_bytes(), facts.weights)));
+  if (!checkpoint.skipped().empty()) {
+    const SkippedTensor& first = checkpoint.skipped().front();
+    listing.line("skipped tensors",
+                 fmt::format("{}, the first: {} {}", checkpoint.skipped().size(), first.name, first.why));
+  }
   list_costs(listing, facts);
   list_texts(listing, facts);
   using Align = Table::Align;

@@ -28,7 +28,8 @@ void list(Console& console, const ListArguments& arguments) {
   }
   if (models.empty()) {
     console.note(
-        "no models found. Give the path of a .gguf file as MODEL, or fetch the small default with "
+        "no models found. Give the path of a .gguf file or of a folder of safetensors as MODEL, or fetch the small "
+        "default with "
         "'scripts/fetch_model smollm2'.");
     return;
   }

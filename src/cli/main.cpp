@@ -35,7 +35,7 @@ Ctrl-C ends the answer (exit code 130).)",
     Command{"inspect", "What a model file holds and what it costs to run", R"(Examples:
   megalith inspect smollm2
   megalith inspect model.gguf --tensors
-  megalith inspect model.gguf --json
+  megalith inspect folder-of-safetensors --json
   megalith inspect model.gguf --verify      reads every weight; exit code 4 if one is damaged)",
             define_inspect},
     Command{"tokenize", "Text to token ids, and back", R"(Examples:

@@ -1,7 +1,10 @@
 #include "cli/model_facts.h"
 
 #include <algorithm>
+#include <filesystem>
 #include <numeric>
+#include <string_view>
+#include <system_error>
 #include <utility>
 
 #include "base/error.h"
@@ -31,6 +34,31 @@ std::vector<FormatShare> share_by_format(const Checkpoint& checkpoint) {
     return a.bytes != b.bytes ? a.bytes > b.bytes : a.format < b.format;
   });
   return shares;
+}
+
+/// What the metadata say the model is, under either naming. A key of another type is no name.
+void name_model(ModelFacts& facts) {
+  const Checkpoint& checkpoint = *facts.checkpoint;
+  const Metadata& metadata = checkpoint.metadata();
+  if (checkpoint.naming() == Naming::kGguf) {
+    facts.name = metadata.find_string("general.name").value_or("");
+    facts.architecture = metadata.find_string("general.architecture").value_or("");
+    return;
+  }
+  std::error_code error;
+  // A snapshot of the Hugging Face cache is named by its commit: models--org--repo/snapshots/<commit>.
+  std::filesystem::path folder = std::filesystem::absolute(checkpoint.path(), error).lexically_normal();
+  if (folder.filename().empty()) folder = folder.parent_path();
+  facts.name = folder.filename().string();
+  constexpr std::string_view kCachePrefix = "models--";
+  const std::string repository = folder.parent_path().parent_path().filename().string();
+  if (folder.parent_path().filename() == "snapshots" && repository.starts_with(kCachePrefix)) {
+    facts.name = repository.substr(kCachePrefix.size());
+    const size_t separator = facts.name.find("--");
+    if (separator != std::string::npos) facts.name.replace(separator, 2, "/");
+  }
+  const std::vector<std::string_view> architectures = metadata.strings("config.architectures");
+  if (!architectures.empty()) facts.architecture = architectures.front();
 }
 
 Cost count_step_of(const Model& model, Ops& ops, const StepShape& shape) {
@@ -66,6 +94,7 @@ ModelFacts read_model_facts(const std::string& path) {
   facts.checkpoint = open_checkpoint(path);
   facts.formats = share_by_format(*facts.checkpoint);
   for (const FormatShare& share : facts.formats) facts.weights += share.weights;
+  name_model(facts);
   try {
     const std::unique_ptr<Ops> ops = make_counting_ops();
     const std::unique_ptr<Model> model = load_model(*facts.checkpoint, *ops);

@@ -36,6 +36,10 @@ struct ModelFacts {
   std::optional<std::string> chat_template;
   std::string why_no_template;  // it is there, but cannot be used
 
+  // As the file says it; empty if it does not.
+  std::string name;          // of a folder: its own name
+  std::string architecture;  // "llama", or as config.json writes it, "LlamaForCausalLM"
+
   bool runs() const { return properties && tokenizer; }
   /// Bytes of KV that the engine would reserve for a context.
   uint64_t kv_bytes(int64_t context_tokens) const;

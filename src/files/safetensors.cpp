@@ -218,8 +218,8 @@ class FileParser {
   /// Gives the tensor its bytes, which begin at `position`; returns where they end.
   uint64_t place(Entry& entry, uint64_t position) const {
     SafetensorsTensor& tensor = entry.tensor;
-    const uint64_t begin = *entry.begin;
-    const uint64_t end = *entry.end;
+    const uint64_t begin = entry.begin.value_or(0);  // the header's grammar has asked for both
+    const uint64_t end = entry.end.value_or(0);
     if (end < begin) fail(tensor, fmt::format("ends at byte {} before it begins at {}", end, begin));
     if (begin != position) {
       fail(tensor,

@@ -6,6 +6,7 @@
 #include <fstream>
 #include <system_error>
 
+#include "files/hugging_face_folder.h"
 #include "files/shards.h"
 
 namespace megalith::folders {
@@ -62,6 +63,16 @@ std::optional<ModelFile> as_model_file(const fs::path& path) {
   return file;
 }
 
+std::optional<ModelFile> as_model_folder(const std::string& folder, std::string_view name) {
+  if (!is_hugging_face_folder(folder)) return std::nullopt;
+  ModelFile model;
+  model.path = folder;
+  model.file_name = name;
+  model.stem = name;
+  for (const std::string& path : find_weight_files(folder).paths) model.size_bytes += size_or_zero(path);
+  return model;
+}
+
 }  // namespace
 
 bool equal_ignoring_case(std::string_view a, std::string_view b) {
@@ -90,6 +101,7 @@ std::vector<std::string> entries(const std::string& folder) {
 std::vector<ModelFile> model_files(const std::string& folder, Depth depth) {
   constexpr int kMaxDepth = 4;  // repositories keep quantisations one level down at most
   std::vector<ModelFile> files;
+  if (auto model = as_model_folder(folder, kSafetensors)) files.push_back(std::move(*model));
   std::error_code error;
   fs::recursive_directory_iterator entry(folder, fs::directory_options::skip_permission_denied, error);
   while (!error && entry != fs::recursive_directory_iterator()) {
@@ -99,6 +111,14 @@ std::vector<ModelFile> model_files(const std::string& folder, Depth depth) {
   }
   std::sort(files.begin(), files.end(), [](const ModelFile& a, const ModelFile& b) { return a.path < b.path; });
   return files;
+}
+
+std::vector<ModelFile> model_folders(const std::string& folder) {
+  std::vector<ModelFile> models;
+  for (const std::string& name : entries(folder)) {
+    if (auto model = as_model_folder(folder + "/" + name, name)) models.push_back(std::move(*model));
+  }
+  return models;
 }
 
 std::string hugging_face_snapshot(const std::string& cache, std::string_view repository) {

@@ -9,19 +9,26 @@
 
 namespace megalith::folders {
 
-/// A model file: a .gguf, or the first shard of a split. Vision projectors (mmproj*) are none.
+/// A model: a .gguf or the first shard of a split (vision projectors, mmproj*, are none), or a folder with config.json
+/// and safetensors.
 struct ModelFile {
   std::string path;
-  std::string file_name;
+  std::string file_name;     // kSafetensors for a folder
   std::string stem;          // without .gguf and shard numbers
   std::string quantisation;  // "Q4_K_M" as the file name says it, upper case; empty if it does not
   uint64_t size_bytes = 0;   // of all shards
 };
 
+/// What chooses a folder's own safetensors among its models: org/repo:safetensors.
+inline constexpr std::string_view kSafetensors = "safetensors";
+
 enum class Depth { kThisFolder, kSubfoldersToo };
 
-/// Sorted by path.
+/// Sorted by path; the folder itself is one of them if its weights are safetensors.
 std::vector<ModelFile> model_files(const std::string& folder, Depth depth);
+
+/// The folders in `folder` that are models themselves, under their names.
+std::vector<ModelFile> model_folders(const std::string& folder);
 
 /// Names of the entries of a folder, sorted; empty if it cannot be read.
 std::vector<std::string> entries(const std::string& folder);

@@ -13,6 +13,7 @@
 
 #include "base/error.h"
 #include "base/utf8.h"
+#include "files/hugging_face_folder.h"
 #include "hub/folders.h"
 #include "hub/ollama.h"
 
@@ -49,19 +50,33 @@ std::string file_list(const std::vector<ModelFile>& files) {
 
 [[noreturn]] void fail_not_found(const std::string& message) { throw Error(ErrorKind::kModelNotFound, message); }
 
+/// The models of megalith's cache: files, and folders of Hugging Face's kind.
+std::vector<ModelFile> cached_models(const Environment& environment) {
+  std::vector<ModelFile> models = folders::model_files(models_folder(environment), Depth::kThisFolder);
+  for (ModelFile& model : folders::model_folders(models_folder(environment))) models.push_back(std::move(model));
+  return models;
+}
+
 std::string only_model_in(const std::string& folder) {
-  const std::vector<ModelFile> files = folders::model_files(folder, Depth::kThisFolder);
+  std::vector<ModelFile> files = folders::model_files(folder, Depth::kThisFolder);
   if (files.size() == 1) return files.front().path;
+  const WeightFiles weights = find_weight_files(folder);
   if (!files.empty()) {
+    // The folder's own safetensors go by one of their files, since the folder's name would not choose them.
+    for (ModelFile& file : files) {
+      if (file.path == folder) file.path = weights.index.empty() ? weights.paths.front() : weights.index;
+    }
     throw Error(ErrorKind::kUsage,
                 fmt::format("{} holds several models; name one of them:{}", folder, file_list(files)));
   }
-  std::string found;
   const std::vector<std::string> names = folders::entries(folder);
+  // Meant to be a model: what it lacks is said when it is opened.
+  if (!weights.paths.empty() || std::binary_search(names.begin(), names.end(), "config.json")) return folder;
+  std::string found;
   constexpr size_t kMaxShown = 5;
   for (size_t i = 0; i < std::min(names.size(), kMaxShown); ++i) found += (i == 0 ? "" : ", ") + in_quotes(names[i]);
   if (names.size() > kMaxShown) found += ", ...";
-  fail_not_found(fmt::format("{} is a folder without a .gguf file; it holds {}", folder,
+  fail_not_found(fmt::format("{} is a folder without a .gguf file or safetensors; it holds {}", folder,
                              names.empty() ? "nothing that can be read" : found));
 }
 
@@ -113,8 +128,10 @@ std::vector<Repository> places_of(const std::string& name, const Environment& en
 std::string choose(const Repository& repository, const std::string& quantisation) {
   const std::vector<ModelFile> files = files_of(repository);
   if (files.empty()) {
-    fail_not_found(fmt::format("{} is in the {} ({}), but without a .gguf file, the only kind that this version reads",
-                               repository.name, repository.source, repository.folder));
+    fail_not_found(
+        fmt::format("{} is in the {} ({}), but without a .gguf file, and without config.json and safetensors: "
+                    "megalith reads no other kind",
+                    repository.name, repository.source, repository.folder));
   }
   if (quantisation.empty() && files.size() == 1) return files.front().path;
   const std::vector<ModelFile> matches =
@@ -156,7 +173,7 @@ std::optional<std::string> find_in_cache(std::string_view model, const Environme
   for (const ShortName& row : kShortNames) {
     if (folders::equal_ignoring_case(row.name, model)) wanted = row.file;
   }
-  for (const ModelFile& file : folders::model_files(models_folder(environment), Depth::kThisFolder)) {
+  for (const ModelFile& file : cached_models(environment)) {
     if (folders::equal_ignoring_case(file.file_name, wanted) || folders::equal_ignoring_case(file.stem, wanted)) {
       return file.path;
     }
@@ -213,8 +230,9 @@ void list_repository(const Repository& repository, std::vector<LocalModel>& mode
   for (const ModelFile& file : files) {
     const auto has_same = [&](const ModelFile& other) { return other.quantisation == file.quantisation; };
     const bool unique = !file.quantisation.empty() && std::count_if(files.begin(), files.end(), has_same) == 1;
-    models.push_back({repository.name + ":" + (unique ? file.quantisation : file.stem), file.path, repository.source,
-                      file.size_bytes});
+    const bool is_whole = files.size() == 1 && file.path == repository.folder;  // it needs no choosing
+    models.push_back({repository.name + (is_whole ? "" : ":" + (unique ? file.quantisation : file.stem)), file.path,
+                      repository.source, file.size_bytes});
   }
 }
 
@@ -250,7 +268,7 @@ std::string resolve_model(std::string_view model, const Environment& environment
 
 std::vector<LocalModel> list_local_models(const Environment& environment) {
   std::vector<LocalModel> models;
-  for (const ModelFile& file : folders::model_files(models_folder(environment), Depth::kThisFolder)) {
+  for (const ModelFile& file : cached_models(environment)) {
     std::string name = file.stem;
     for (const ShortName& row : kShortNames) {
       if (file.file_name == row.file) name = row.name;

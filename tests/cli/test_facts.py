@@ -5,6 +5,7 @@ import sys
 import unittest
 
 from gguf_file import GgufFile
+from safetensors_file import safetensors
 from program import LLAMA, QWEN2, TEMPLATE, TEMPLATE_KEY, TINY, ProgramTest
 
 COMMANDS = ["run", "inspect", "tokenize", "template", "eval", "list", "bench", "doctor"]
@@ -96,6 +97,43 @@ class InspectTest(ProgramTest):
         for fragment in ["llama", "KV cache", "read per token", "F32", "blk.0.attn_q.weight", "300 x 64",
                          "tokenizer.ggml.tokens", "(300 values)"]:
             self.assertIn(fragment, text)
+
+    def folder_of_safetensors(self, where, architecture):
+        """A folder of an architecture that megalith does not know, but can describe."""
+        where.mkdir(parents=True)
+        config = {"architectures": [architecture], "hidden_size": 4, "rope_parameters": {"rope_theta": 10000.0}}
+        (where / "config.json").write_text(json.dumps(config), encoding="utf-8")
+        tensors = {"embed.weight": ("F32", [3, 4], range(12)), "norm.weight": ("F32", [4], range(4)),
+                   "ids": ("I64", [2], [1, 2])}
+        (where / "model.safetensors").write_bytes(safetensors(tensors))
+        return where
+
+    def test_a_folder_of_safetensors_is_described(self):
+        folder = self.folder_of_safetensors(self.folder / "tiny-odd", "OddForCausalLM")
+        for model in [folder, folder / "model.safetensors"]:
+            out, _ = self.run_program("inspect", model, "--json", "--metadata", "--tensors", "--verify", exit_code=4)
+            facts = json.loads(out)
+            self.assertFalse(facts["supported"])
+            self.assertEqual((facts["name"], facts["architecture"], facts["path"]),
+                             ("tiny-odd", "OddForCausalLM", str(folder)))
+            self.assertEqual((facts["parameters"], facts["weight_bytes"]), (16, 64))
+            self.assertEqual(facts["skipped_tensors"], [{"name": "ids", "reason": "has the type I64"}])
+            self.assertEqual(facts["metadata"]["config.rope_parameters.rope_theta"], 10000.0)
+            self.assertEqual([tensor["shape"] for tensor in facts["tensors"]], [[3, 4], [4]])
+            self.assertTrue(facts["verify"]["intact"])
+        text, _ = self.run_program("inspect", folder, exit_code=4)
+        self.assertIn("OddForCausalLM (not supported)", text)
+        self.assertIn("1, the first: ids has the type I64", text)
+        (folder / "config.json").unlink()
+        self.fails(4, ["tiny-odd has no config.json"], "inspect", folder)
+
+    def test_a_folder_of_safetensors_in_a_cache(self):
+        snapshot = self.home / ".cache/huggingface/hub/models--org--odd/snapshots/0123"
+        self.folder_of_safetensors(snapshot, "OddForCausalLM")
+        (found,) = self.json_of("list", "--json")
+        self.assertEqual((found["name"], found["path"]), ("org/odd", str(snapshot)))
+        out, _ = self.run_program("inspect", "org/odd", "--json", exit_code=4)
+        self.assertEqual(json.loads(out)["name"], "org/odd")
 
     def test_control_characters_of_a_file_are_shown_not_obeyed(self):
         file = GgufFile(LLAMA)

@@ -69,10 +69,10 @@ TEST_F(Hub, AFolderWithOneModelIsThatModel) {
 }
 
 TEST_F(Hub, AFolderWithoutOrWithSeveralModelsSaysWhatItHolds) {
-  root_.write("none/config.json", "{}");
-  root_.write("none/model.safetensors", "x");
+  root_.write("none/README.md", "x");
+  root_.write("none/weights.bin", "x");
   EXPECT_ERROR(resolve(root_.path() + "/none"), ErrorKind::kModelNotFound,
-               "is a folder without a .gguf file; it holds 'config.json', 'model.safetensors'");
+               "is a folder without a .gguf file or safetensors; it holds 'README.md', 'weights.bin'");
   fs::create_directories(root_.path() + "/empty");
   EXPECT_ERROR(resolve(root_.path() + "/empty"), ErrorKind::kModelNotFound, "holds nothing");
   root_.write("two/a.gguf", "GGUF");
@@ -159,10 +159,53 @@ TEST_F(Hub, AHostileRevisionLeadsNowhereElse) {
   }
 }
 
-TEST_F(Hub, ARepositoryWithoutGgufSaysSo) {
-  write_hugging_face("org/repo", "r", "model.safetensors");
+TEST_F(Hub, ARepositoryWithoutWeightsSaysSo) {
+  write_hugging_face("org/repo", "r", "pytorch_model.bin");
+  write_hugging_face("org/repo", "r", "config.json", "{}");
   EXPECT_ERROR(resolve("org/repo"), ErrorKind::kModelNotFound, "org/repo is in the Hugging Face cache");
   EXPECT_TRUE(list_local_models(environment_).empty());
+}
+
+TEST_F(Hub, AFolderOfSafetensorsIsAModel) {
+  const std::string folder = root_.path() + "/some/model";
+  root_.write("some/model/config.json", "{}");
+  EXPECT_EQ(resolve(folder), folder) << "that its weights are missing is said when it is opened";
+  root_.write("some/model/model.safetensors", "x");
+  EXPECT_EQ(resolve(folder), folder);
+  EXPECT_EQ(resolve(folder + "/model.safetensors"), folder + "/model.safetensors");
+  fs::remove(folder + "/config.json");
+  EXPECT_EQ(resolve(folder), folder) << "so is that config.json is missing";
+  root_.write("some/model/config.json", "{}");
+  const std::string gguf = root_.write("some/model/model-q8_0.gguf", "GGUF");
+  EXPECT_ERROR(resolve(folder), ErrorKind::kUsage, gguf);
+  EXPECT_ERROR(resolve(folder), ErrorKind::kUsage, folder + "/model.safetensors");
+  root_.write("some/model/model.safetensors.index.json", "{}");
+  EXPECT_ERROR(resolve(folder), ErrorKind::kUsage, folder + "/model.safetensors.index.json");
+}
+
+TEST_F(Hub, FindsSafetensorsInEveryPlace) {
+  const std::string config = write_hugging_face("org/dense", "r", "config.json", "{}");
+  write_hugging_face("org/dense", "r", "model-00001-of-00002.safetensors", "12345");
+  write_hugging_face("org/dense", "r", "model-00002-of-00002.safetensors", "123");
+  write_hugging_face("org/dense", "r", "model.safetensors.index.json", "{}");
+  write_hugging_face("org/both", "r", "config.json", "{}");
+  const std::string both = write_hugging_face("org/both", "r", "model.safetensors", "12");
+  const std::string gguf = write_hugging_face("org/both", "r", "both-q4_k_m.gguf");
+  root_.write("lm/mlx-community/tiny-4bit/config.json", "{}");
+  root_.write("lm/mlx-community/tiny-4bit/model.safetensors", "1");
+  root_.write("lm/mlx-community/broken/model.safetensors", "1");
+  root_.write("cache/models/own/config.json", "{}");
+  root_.write("cache/models/own/model.safetensors", "1");
+  EXPECT_EQ(resolve("org/dense"), fs::path(config).parent_path().string());
+  EXPECT_EQ(resolve("org/both"), gguf);
+  EXPECT_EQ(resolve("org/both:safetensors"), fs::path(both).parent_path().string());
+  EXPECT_EQ(resolve("mlx-community/tiny-4bit"), root_.path() + "/lm/mlx-community/tiny-4bit");
+  EXPECT_EQ(resolve("own"), root_.path() + "/cache/models/own");
+  EXPECT_EQ(listed_names(), (std::vector<std::string>{"org/both:Q4_K_M", "org/both:safetensors", "org/dense",
+                                                      "mlx-community/tiny-4bit", "own"}));
+  const std::vector<LocalModel> models = list_local_models(environment_);
+  EXPECT_EQ(models[2].size_bytes, 8u);
+  for (const LocalModel& model : models) EXPECT_EQ(resolve(model.name), model.path) << model.name;
 }
 
 TEST_F(Hub, BrokenLinksAndUnfinishedFilesAreNoModels) {
