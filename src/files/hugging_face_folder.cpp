@@ -184,7 +184,7 @@ class FolderReader {
       require_all_shards(files.paths);
       for (const std::string& path : files.paths) read_file(path, nullptr);
     }
-    add_folder_weights(std::move(tensors_), parts_);
+    add_folder_weights(tensors_, parts_);
     return std::make_shared<const Checkpoint>(std::move(parts_));
   }
 
