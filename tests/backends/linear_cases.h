@@ -37,7 +37,7 @@ struct TestWeight {
     if (info.planes > 1) {
       view.group = std::array{64, 128, 32}[n_groups % 3];
       view.scale_format = std::array{Format::kF16, Format::kBF16, Format::kF32}[n_groups / 2 % 3];
-      view.zero_point_shift = n_groups % 2;
+      view.zero_point_shift = n_groups % 2 == 1 ? 1 : 0;
     }
     for (int plane = 0; plane < info.planes; ++plane) {
       const bool is_group_index = plane == kMaxPlanes - 1;
@@ -137,13 +137,14 @@ inline void fill_block(std::byte* block, const FormatInfo& info, WeightKind kind
 inline void put_scale(std::byte* at, Format format, WeightKind kind, std::mt19937& random) {
   const auto sign = static_cast<uint32_t>(random() & 1) << 31;
   // Usual: 2^-8 ... 1/2. Denormal: in the plane's type, but for BF16, whose denormals F32 has too.
-  const uint32_t usual = (119U << 23) + random() % (7U << 23);
+  const auto usual = static_cast<uint32_t>((119U << 23) + random() % (7U << 23));
   if (format == Format::kF16) {
     const float value = std::bit_cast<float>(usual | sign);
     const auto denormal = static_cast<uint16_t>(random() % 0x400 | sign >> 16);
     return put_half(at, kind == WeightKind::kDenormalScales ? denormal : float_to_half(value));
   }
-  const uint32_t bits = (kind == WeightKind::kDenormalScales ? random() % 0x800000U : usual) | sign;
+  const auto denormal = static_cast<uint32_t>(random() % 0x800000U);
+  const uint32_t bits = (kind == WeightKind::kDenormalScales ? denormal : usual) | sign;
   if (format == Format::kBF16) return put_half(at, static_cast<uint16_t>(bits >> 16));
   std::memcpy(at, &bits, sizeof bits);
 }
