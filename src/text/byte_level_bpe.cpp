@@ -1,7 +1,6 @@
 #include "text/byte_level_bpe.h"
 
 #include <algorithm>
-#include <bit>
 #include <limits>
 
 #include "base/error.h"
@@ -12,9 +11,6 @@ namespace {
 
 // A word of up to this many symbols is merged by looking at all its pairs each time, which is faster than a heap there.
 constexpr size_t kShortWord = 24;
-constexpr size_t kPrefetchAhead = 16;
-// Positions inside a word are 32 bits.
-constexpr size_t kMaxTextBytes = size_t{1} << 30;
 
 /// The alphabet of GPT-2: each byte as one printable character, its own where Latin-1 prints it, else from U+0100 on.
 constexpr bool prints_itself(int byte) {
@@ -63,104 +59,7 @@ void append_decoded(std::string& out, std::string_view stored) {
   }
 }
 
-/// A power of two that leaves at least half of the slots empty.
-size_t slot_count(size_t entries) { return std::bit_ceil(std::max<size_t>(entries, 8) * 2); }
-
-std::string quoted(std::string_view text) {
-  constexpr size_t kShown = 60;
-  return '"' + std::string(text.substr(0, kShown)) + (text.size() > kShown ? "...\"" : "\"");
-}
-
 }  // namespace
-
-TokenIndex::TokenIndex(size_t token_count) : slots_(slot_count(token_count)) {}
-
-uint32_t TokenIndex::hash_of(std::string_view text) {
-  const size_t hash = std::hash<std::string_view>{}(text);
-  return static_cast<uint32_t>(hash ^ hash >> 32);
-}
-
-TokenId TokenIndex::insert(const std::vector<std::string>& texts, TokenId token, uint32_t hash) {
-  const size_t mask = slots_.size() - 1;
-  for (size_t i = hash & mask;; i = (i + 1) & mask) {
-    Slot& slot = slots_[i];
-    if (slot.token < 0) {
-      slot = {hash, token};
-      return -1;
-    }
-    if (slot.hash == hash && texts[slot.token] == texts[token]) return slot.token;
-  }
-}
-
-TokenId TokenIndex::find(const std::vector<std::string>& texts, std::string_view text, uint32_t hash) const {
-  const size_t mask = slots_.size() - 1;
-  for (size_t i = hash & mask; slots_[i].token >= 0; i = (i + 1) & mask) {
-    if (slots_[i].hash == hash && texts[slots_[i].token] == text) return slots_[i].token;
-  }
-  return -1;
-}
-
-MergeTable::MergeTable(size_t merge_count) : slots_(slot_count(merge_count)) {}
-
-size_t MergeTable::first_slot(TokenId left, TokenId right) const {
-  const uint64_t key = uint64_t{static_cast<uint32_t>(left)} << 32 | static_cast<uint32_t>(right);
-  // Fibonacci hashing: the golden ratio times 2^64 spreads neighbouring ids, and the high bits are the good ones.
-  return (key * 0x9E3779B97F4A7C15u >> 32) & (slots_.size() - 1);
-}
-
-size_t MergeTable::slot_of(TokenId left, TokenId right) const {
-  size_t i = first_slot(left, right);
-  while (slots_[i].left >= 0 && (slots_[i].left != left || slots_[i].right != right)) i = (i + 1) & (slots_.size() - 1);
-  return i;
-}
-
-void MergeTable::insert(TokenId left, TokenId right, Merge merge) {
-  slots_[slot_of(left, right)] = {left, right, merge};
-}
-
-MergeTable::Merge MergeTable::find(TokenId left, TokenId right) const { return slots_[slot_of(left, right)].merge; }
-
-SpecialTokens::SpecialTokens() : nodes_(1) { root_children_.fill(-1); }
-
-int32_t SpecialTokens::child(int32_t node, uint8_t byte) const {
-  if (node == 0) return root_children_[byte];
-  int32_t next = nodes_[node].first_child;
-  while (next >= 0 && nodes_[next].byte != byte) next = nodes_[next].next_sibling;
-  return next;
-}
-
-void SpecialTokens::insert(std::string_view text, TokenId token, Match match) {
-  if (text.empty()) return;
-  int32_t node = 0;
-  for (char character : text) {
-    const uint8_t byte = static_cast<uint8_t>(character);
-    int32_t next = child(node, byte);
-    if (next < 0) {
-      next = static_cast<int32_t>(nodes_.size());
-      nodes_.push_back({byte, Match::kAlways, -1, -1, nodes_[node].first_child});
-      nodes_[node].first_child = next;
-      if (node == 0) root_children_[byte] = next;
-    }
-    node = next;
-  }
-  nodes_[node].token = token;
-  nodes_[node].match = match;
-}
-
-SpecialTokens::Found SpecialTokens::find(std::string_view text, size_t position, bool parse_special) const {
-  Found found;
-  int32_t node = 0;
-  for (size_t end = position; end < text.size();) {
-    node = child(node, static_cast<uint8_t>(text[end]));
-    if (node < 0) break;
-    ++end;
-    const Node& reached = nodes_[node];
-    if (reached.token >= 0 && (parse_special || reached.match == Match::kAlways)) {
-      found = {reached.token, end - position};
-    }
-  }
-  return found;
-}
 
 /// What one call of encode() works with.
 struct ByteLevelBpe::Scratch {
@@ -191,30 +90,16 @@ ByteLevelBpe::ByteLevelBpe(Vocabulary vocabulary, const PreTokenizer& pre_tokeni
       index_(vocabulary_.tokens.size()),
       merges_(vocabulary_.merges.size()) {
   index_tokens();
-  index_merges();
+  index_merges(vocabulary_, index_, merges_);
 }
 
 void ByteLevelBpe::index_tokens() {
-  size_t total_bytes = 0;
-  for (const std::string& token : vocabulary_.tokens) total_bytes += token.size();
-  if (total_bytes > std::numeric_limits<uint32_t>::max()) {
-    throw Error(ErrorKind::kInvalidModel, vocabulary_.source + ": tokenizer.ggml.tokens holds more than 4 GiB of text");
-  }
-  std::vector<uint32_t> hashes;
-  hashes.reserve(vocabulary_.tokens.size());
-  for (const std::string& token : vocabulary_.tokens) hashes.push_back(TokenIndex::hash_of(token));
+  const size_t total_bytes = index_texts(vocabulary_, index_);
   token_bytes_.reserve(total_bytes);
   bytes_begin_.reserve(vocabulary_.tokens.size() + 1);
   for (size_t i = 0; i < vocabulary_.tokens.size(); ++i) {
     const std::string& text = vocabulary_.tokens[i];
     const TokenId token = static_cast<TokenId>(i);
-    index_.prefetch(hashes[std::min(i + kPrefetchAhead, hashes.size() - 1)]);
-    const TokenId earlier = index_.insert(vocabulary_.tokens, token, hashes[i]);
-    if (earlier >= 0) {
-      throw Error(ErrorKind::kInvalidModel, vocabulary_.source + ": tokenizer.ggml.tokens: token " + std::to_string(i) +
-                                                " has the same text as token " + std::to_string(earlier) + ", " +
-                                                quoted(text) + "; the file is damaged or was converted wrongly");
-    }
     bytes_begin_.push_back(static_cast<uint32_t>(token_bytes_.size()));
     switch (type_of(i)) {
       case TokenType::kNormal:
@@ -244,96 +129,16 @@ void ByteLevelBpe::index_tokens() {
   }
 }
 
-struct ByteLevelBpe::MergeTexts {
-  std::string_view left, right;
-  uint32_t left_hash = 0, right_hash = 0;
-};
-
-void ByteLevelBpe::index_merges() {
-  const size_t count = vocabulary_.merges.size();
-  // In blocks: first the texts and hashes of all, then their ids, then the insertions, each with its memory on the way.
-  constexpr size_t kBlock = 64;
-  std::array<MergeTexts, kBlock> texts;
-  std::array<TokenId, kBlock> left, right, result;
-  TokenId guess = 0;
-  for (size_t begin = 0; begin < count; begin += kBlock) {
-    const size_t in_block = std::min(kBlock, count - begin);
-    for (size_t i = 0; i < in_block; ++i) {
-      texts[i] = merge_texts(begin + i);
-      index_.prefetch(texts[i].left_hash);
-      index_.prefetch(texts[i].right_hash);
-    }
-    for (size_t i = 0; i < in_block; ++i) {
-      left[i] = index_.find(vocabulary_.tokens, texts[i].left, texts[i].left_hash);
-      if (left[i] < 0) fail_merge(begin + i, texts[i].left);
-      right[i] = index_.find(vocabulary_.tokens, texts[i].right, texts[i].right_hash);
-      if (right[i] < 0) fail_merge(begin + i, texts[i].right);
-      merges_.prefetch(left[i], right[i]);
-      result[i] = merge_result(texts[i], guess);
-      if (result[i] < 0) fail_merge(begin + i, std::string(texts[i].left).append(texts[i].right));
-      guess = result[i] + 1;
-    }
-    for (size_t i = 0; i < in_block; ++i) {
-      merges_.insert(left[i], right[i], {static_cast<int32_t>(begin + i), result[i]});
-    }
-  }
-}
-
-ByteLevelBpe::MergeTexts ByteLevelBpe::merge_texts(size_t rank) const {
-  const std::string_view merge = vocabulary_.merges[rank];
-  const size_t space = merge.find(' ');
-  if (space == 0 || space == std::string_view::npos || space + 1 == merge.size() ||
-      merge.find(' ', space + 1) != std::string_view::npos) {
-    throw Error(ErrorKind::kInvalidModel, vocabulary_.source + ": tokenizer.ggml.merges: entry " +
-                                              std::to_string(rank) + ", " + quoted(merge) +
-                                              ", is not two tokens separated by one space");
-  }
-  const std::string_view left = merge.substr(0, space), right = merge.substr(space + 1);
-  return {left, right, TokenIndex::hash_of(left), TokenIndex::hash_of(right)};
-}
-
-/// The token of both texts together, or -1. Trainers number tokens as they make them, so `guess`, the token after the
-/// previous merge's, is nearly always right and saves a search.
-TokenId ByteLevelBpe::merge_result(const MergeTexts& texts, TokenId guess) const {
-  if (guess < size()) {
-    const std::string_view guessed = vocabulary_.tokens[guess];
-    if (guessed.size() == texts.left.size() + texts.right.size() && guessed.starts_with(texts.left) &&
-        guessed.ends_with(texts.right)) {
-      return guess;
-    }
-  }
-  return index_.find(vocabulary_.tokens, std::string(texts.left).append(texts.right));
-}
-
-void ByteLevelBpe::fail_merge(size_t rank, std::string_view missing) const {
-  throw Error(ErrorKind::kInvalidModel, vocabulary_.source + ": tokenizer.ggml.merges: entry " + std::to_string(rank) +
-                                            ", " + quoted(vocabulary_.merges[rank]) + ", needs the token " +
-                                            quoted(missing) + ", which tokenizer.ggml.tokens lacks");
-}
-
 std::vector<TokenId> ByteLevelBpe::encode(std::string_view text, EncodeOptions options) const {
-  if (text.size() > kMaxTextBytes) {
-    throw Error(ErrorKind::kUsage, "a text of " + std::to_string(text.size()) +
-                                       " bytes cannot be tokenised at once; the most is 1 GiB: split it");
-  }
+  check_text_size(text);
   Scratch scratch;
   const auto add_if_wanted = [&](std::optional<bool> wanted, std::optional<TokenId> token) {
     if (options.add_special && wanted.value_or(false) && token) scratch.output.push_back(*token);
   };
   add_if_wanted(vocabulary_.add_bos, vocabulary_.bos);
-  size_t text_begin = 0;
-  for (size_t position = 0; position < text.size();) {
-    const SpecialTokens::Found found = special_tokens_.find(text, position, options.parse_special);
-    if (found.token < 0) {
-      ++position;
-      continue;
-    }
-    encode_text(text.substr(text_begin, position - text_begin), scratch);
-    scratch.output.push_back(found.token);
-    position += found.length_bytes;
-    text_begin = position;
-  }
-  encode_text(text.substr(text_begin), scratch);
+  for_each_part(
+      special_tokens_, text, options.parse_special, [&](std::string_view part) { encode_text(part, scratch); },
+      [&](TokenId token) { scratch.output.push_back(token); });
   add_if_wanted(vocabulary_.add_eos, vocabulary_.eos);
   return std::move(scratch.output);
 }
@@ -448,12 +253,7 @@ void ByteLevelBpe::merge_long(Scratch& scratch) const {
   for (int32_t i = 0; i >= 0; i = symbols[i].next) scratch.output.push_back(symbols[i].token);
 }
 
-void ByteLevelBpe::check_id(TokenId token) const {
-  if (token < 0 || token >= size()) {
-    throw Error(ErrorKind::kUsage, "there is no token " + std::to_string(token) + "; the vocabulary of " +
-                                       vocabulary_.source + " has the ids 0 to " + std::to_string(size() - 1));
-  }
-}
+void ByteLevelBpe::check_id(TokenId token) const { check_token_id(vocabulary_, token); }
 
 TokenType ByteLevelBpe::type_of(size_t token) const {
   return vocabulary_.types.empty() ? TokenType::kNormal : vocabulary_.types[token];

@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "base/error.h"
+#include "text/folder_vocabulary.h"
 
 namespace megalith {
 
@@ -45,6 +46,7 @@ std::vector<TokenType> read_types(const Checkpoint& checkpoint) {
 }  // namespace
 
 Vocabulary read_vocabulary(const Checkpoint& checkpoint) {
+  if (checkpoint.naming() == Naming::kHuggingFace) return read_vocabulary_from_folder(checkpoint.path());
   const Metadata& metadata = checkpoint.metadata();
   constexpr std::string_view kTokens = "tokenizer.ggml.tokens";
   if (!metadata.has(kTokens)) {
@@ -71,11 +73,16 @@ Vocabulary read_vocabulary(const Checkpoint& checkpoint) {
   }
   vocabulary.add_bos = metadata.find_boolean("tokenizer.ggml.add_bos_token");
   vocabulary.add_eos = metadata.find_boolean("tokenizer.ggml.add_eos_token");
-  vocabulary.add_space_prefix = metadata.find_boolean("tokenizer.ggml.add_space_prefix").value_or(false);
+  // Where the file is silent, "llama" means the tokenizer of Llama 2.
+  const bool is_sentence_piece = vocabulary.model == "llama";
+  if (metadata.find_boolean("tokenizer.ggml.add_space_prefix").value_or(is_sentence_piece) && is_sentence_piece) {
+    vocabulary.space_prefix = SpacePrefix::kAlways;
+  }
   return vocabulary;
 }
 
 std::optional<std::string> read_chat_template(const Checkpoint& checkpoint) {
+  if (checkpoint.naming() == Naming::kHuggingFace) return read_chat_template_from_folder(checkpoint.path());
   const auto source = checkpoint.metadata().find_string("tokenizer.chat_template");
   if (!source) return std::nullopt;
   return std::string(*source);

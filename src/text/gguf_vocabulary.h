@@ -1,5 +1,6 @@
 #pragma once
-// The tokenizer that a GGUF file carries in its metadata (`tokenizer.ggml.*`), as ggml's docs/gguf.md names it.
+// The tokenizer that a checkpoint carries: a GGUF file in its metadata (`tokenizer.ggml.*`, as ggml's docs/gguf.md
+// names it), a folder of Hugging Face's kind in the files beside its weights (folder_vocabulary.h).
 #include <optional>
 #include <string>
 
@@ -12,7 +13,7 @@ namespace megalith {
 /// there is no tokenizer, or for a value of another type or outside the range of its field.
 Vocabulary read_vocabulary(const Checkpoint& checkpoint);
 
-/// `tokenizer.chat_template`, if the file has one.
+/// GGUF's `tokenizer.chat_template`, or the folder's, if there is one.
 std::optional<std::string> read_chat_template(const Checkpoint& checkpoint);
 
 }  // namespace megalith

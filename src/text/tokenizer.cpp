@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "text/byte_level_bpe.h"
 #include "text/pre_tokenizer.h"
+#include "text/sentence_piece_bpe.h"
 
 namespace megalith {
 namespace {
@@ -67,14 +68,14 @@ void check_ids(const Vocabulary& vocabulary) {
   for (TokenId token : vocabulary.end_of_generation) check_id(vocabulary, token, "a token that ends generation");
 }
 
-void settle_bos_and_eos(Vocabulary& vocabulary, const PreTokenizer& row) {
+void settle_bos_and_eos(Vocabulary& vocabulary, PreTokenizer::Bos where_silent) {
   if (vocabulary.add_bos == true && !vocabulary.bos) {
     fail(vocabulary, "tokenizer.ggml.add_bos_token is true, but tokenizer.ggml.bos_token_id is missing");
   }
   if (vocabulary.add_eos == true && !vocabulary.eos) {
     fail(vocabulary, "tokenizer.ggml.add_eos_token is true, but tokenizer.ggml.eos_token_id is missing");
   }
-  if (!vocabulary.add_bos) vocabulary.add_bos = row.bos == PreTokenizer::Bos::kAdded && vocabulary.bos.has_value();
+  if (!vocabulary.add_bos) vocabulary.add_bos = where_silent == PreTokenizer::Bos::kAdded && vocabulary.bos.has_value();
   if (!vocabulary.add_eos) vocabulary.add_eos = false;
 }
 
@@ -97,14 +98,25 @@ std::unique_ptr<Tokenizer> make_byte_level_bpe(Vocabulary vocabulary) {
   const PreTokenizer* row = find_pre_tokenizer(vocabulary.pre);
   if (row == nullptr) {
     const std::string problem =
-        vocabulary.pre.empty() ? "tokenizer.ggml.pre is missing, so how the makers cut text into words is unknown; "
-                                 "convert the model again with a current converter"
-                               : "tokenizer.ggml.pre names the unknown pre-tokenizer \"" + vocabulary.pre + '"';
+        vocabulary.pre.empty()
+            ? std::string(vocabulary.fields->pre) +
+                  " is missing, so how the makers cut text into words is unknown; "
+                  "convert the model again with a current converter"
+            : std::string(vocabulary.fields->pre) + " names the unknown pre-tokenizer \"" + vocabulary.pre + '"';
     fail(vocabulary, problem + " (known: " + known_pre_tokenizers() + ")");
   }
-  settle_bos_and_eos(vocabulary, *row);
+  settle_bos_and_eos(vocabulary, row->bos);
   std::vector<bool> ends = find_ends_of_generation(vocabulary);
   return std::make_unique<ByteLevelBpe>(std::move(vocabulary), *row, std::move(ends));
+}
+
+std::unique_ptr<Tokenizer> make_sentence_piece_bpe(Vocabulary vocabulary) {
+  if (vocabulary.scores.empty() && vocabulary.merges.empty()) {
+    fail(vocabulary, "tokenizer.ggml.scores is missing, so the order in which tokens merge is unknown");
+  }
+  settle_bos_and_eos(vocabulary, PreTokenizer::Bos::kAdded);
+  std::vector<bool> ends = find_ends_of_generation(vocabulary);
+  return std::make_unique<SentencePieceBpe>(std::move(vocabulary), std::move(ends));
 }
 
 struct Algorithm {
@@ -114,6 +126,7 @@ struct Algorithm {
 
 constexpr Algorithm kAlgorithms[] = {
     {"gpt2", make_byte_level_bpe},
+    {"llama", make_sentence_piece_bpe},
 };
 
 }  // namespace

@@ -1,18 +1,24 @@
 #!/usr/bin/env python3
-"""Writes tests/text/data/tokenizer_{vocabulary,goldens}.json from the reference, the package `tokenizers`.
+"""Writes tests/text/data/{tokenizer,sentence_piece}_{vocabulary,goldens}.json and tokenizer_pipelines.json from the
+references, the packages `tokenizers` and `sentencepiece`.
 
     tests/oracle/make_tokenizer_goldens.py
 
 A small byte-level BPE vocabulary is trained on the text below with no pre-tokenizer at all, so that it merges across
 spaces, digits and line ends: a word border in the wrong place then changes the tokens. The goldens are the tokens of
 generated strings under each pipeline of PIPELINES, which are those of the makers' tokenizer.json files.
+For SentencePiece's BPE a model with byte fallback is trained by that package itself.
 The module also serves checks against real vocabularies: reference() takes any vocabulary, sample_strings() any count.
 """
+import io
 import json
 import pathlib
 import random
+import struct
 
-from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
+import sentencepiece
+
+from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 
 DATA = pathlib.Path(__file__).resolve().parent.parent / "text" / "data"
 
@@ -168,7 +174,121 @@ def train():
     return model["vocab"], [tuple(merge) for merge in model["merges"]]
 
 
+# SentencePiece: runs of spaces and tabs as Gemma has them, and what might overlap with them.
+USER_SYMBOLS = ["\t", "\n", "\n\n", "▁▁", "▁▁▁", "▁▁▁▁", "<b>", "</b>", "<tool", "<tool_call>", "é́"]
+SENTENCE_PIECE_FRAGMENTS = ["▁", "▁▁", " ▁ ", "a▁ b", "  ▁▁", "<b> </b>", "a  b   c    d     e", " " * 33, "\n\n\n", "<0x0A>",
+                            "<s>", "<unk>", "\u20ac", "q\u0153q", "\U0001f9ff\U0001f9ff"]
+
+
+def varint(number):
+    out = bytearray()
+    while number > 127:
+        out.append(number & 127 | 128)
+        number >>= 7
+    return bytes(out + bytes([number]))
+
+
+def sentence_piece_model(tokens, scores, types, add_space_prefix):
+    """A model of SentencePiece's BPE with byte fallback and without a normaliser, as its protocol buffer."""
+    def number(field, value):
+        return varint(field << 3) + varint(value)
+
+    def nested(field, value):
+        return varint(field << 3 | 2) + varint(len(value)) + value
+    out = b""
+    for text, score, kind in zip(tokens, scores, types):
+        out += nested(1, nested(1, text.encode()) + varint(2 << 3 | 5) + struct.pack("<f", score) + number(3, kind))
+    out += nested(2, number(3, 2) + number(35, 1))  # trainer: model_type BPE, byte_fallback
+    # normaliser: name, add_dummy_prefix, remove_extra_whitespaces, escape_whitespaces
+    return out + nested(3, nested(1, b"identity") + number(3, int(add_space_prefix)) + number(4, 0) + number(5, 1))
+
+
+def sentence_piece(tokens, scores, types, add_space_prefix):
+    return sentencepiece.SentencePieceProcessor(
+        model_proto=sentence_piece_model(tokens, scores, types, add_space_prefix))
+
+
+def train_sentence_piece():
+    model = io.BytesIO()
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(CORPUS * 3), model_writer=model, model_type="bpe", vocab_size=1000, byte_fallback=True,
+        normalization_rule_name="identity", remove_extra_whitespaces=False, character_coverage=0.98,
+        user_defined_symbols=USER_SYMBOLS, num_threads=1, minloglevel=2)
+    trained = sentencepiece.SentencePieceProcessor(model_proto=model.getvalue())
+    count = trained.get_piece_size()
+    kinds = [2 if trained.is_unknown(i) else 3 if trained.is_control(i) else 6 if trained.is_byte(i) else
+             4 if trained.id_to_piece(i) in USER_SYMBOLS else 1 for i in range(count)]
+    return [trained.id_to_piece(i) for i in range(count)], [trained.get_score(i) for i in range(count)], kinds
+
+
+def merges_of(tokens, scores, types):
+    """What transformers' converter makes of scores: for each piece, the best first, all its halves that are pieces."""
+    ids = {text: i for i, text in enumerate(tokens)}
+    merges = []
+    for i in sorted((i for i, kind in enumerate(types) if kind in (1, 4)), key=lambda i: (-scores[i], i)):
+        halves = [(tokens[i][:cut], tokens[i][cut:]) for cut in range(1, len(tokens[i]))]
+        merges += sorted((pair for pair in halves if pair[0] in ids and pair[1] in ids),
+                         key=lambda pair: (ids[pair[0]], ids[pair[1]]))
+    return merges
+
+
+REPLACE_SPACES = normalizers.Replace(" ", "▁")
+# SentencePiece-like pipelines of tokenizer.json files: (normaliser, pre-tokenizer).
+SENTENCE_PIECE_PIPELINES = {
+    "gemma": (REPLACE_SPACES, pre_tokenizers.Split(" ", "merged_with_previous")),
+    "llama": (normalizers.Sequence([normalizers.Prepend("▁"), REPLACE_SPACES]), None),
+    "metaspace-first": (None, pre_tokenizers.Metaspace(prepend_scheme="first", split=False)),
+    "metaspace-always": (None, pre_tokenizers.Metaspace(prepend_scheme="always", split=True)),
+}
+
+
+def fast_sentence_piece(pipeline, tokens, merges, types):
+    tokenizer = Tokenizer(models.BPE(vocab={text: i for i, text in enumerate(tokens)}, merges=merges, unk_token="<unk>",
+                                     fuse_unk=True, byte_fallback=True))
+    normaliser, pre_tokenizer = SENTENCE_PIECE_PIPELINES[pipeline]
+    if normaliser is not None:
+        tokenizer.normalizer = normaliser
+    if pre_tokenizer is not None:
+        tokenizer.pre_tokenizer = pre_tokenizer
+    tokenizer.add_special_tokens([AddedToken(text, normalized=False, special=True) for text in ("<unk>", "<s>", "</s>")])
+    tokenizer.add_tokens([AddedToken(text, normalized=False) for text, kind in zip(tokens, types) if kind == 4])
+    tokenizer.post_processor = processors.TemplateProcessing(single="<s> $A", special_tokens=[("<s>", tokens.index("<s>"))])
+    return tokenizer
+
+
+def without_tables(tokenizer):
+    """A tokenizer.json but for its vocabulary and merges, which the tests put in."""
+    document = json.loads(tokenizer.to_str())
+    del document["model"]["vocab"], document["model"]["merges"]
+    return document
+
+
+def write_sentence_piece():
+    tokens, scores, types = train_sentence_piece()
+    # Two pieces of equal score: the leftmost merges first. One that is unused: it is taken apart again.
+    normal = [i for i, kind in enumerate(types) if kind == 1]
+    scores[normal[41]] = scores[normal[40]]
+    types[normal[60]] = 5
+    strings = CORPUS + FRAGMENTS + SENTENCE_PIECE_FRAGMENTS + sample_strings(260, seed=4)
+    goldens = {"strings": strings}
+    for name, add_space_prefix in (("tokens", False), ("tokens_with_space_prefix", True)):
+        reference_tokenizer = sentence_piece(tokens, scores, types, add_space_prefix)
+        goldens[name] = [reference_tokenizer.encode(text) for text in strings]
+    merges = merges_of(tokens, scores, types)
+    pipelines = {}
+    goldens["fast"] = {}
+    for name in SENTENCE_PIECE_PIPELINES:
+        tokenizer = fast_sentence_piece(name, tokens, merges, types)
+        pipelines[name] = without_tables(tokenizer)
+        goldens["fast"][name] = [encode(tokenizer, text, parse_special=True) for text in strings]
+    write(DATA / "sentence_piece_vocabulary.json",
+          {"tokens": tokens, "scores": scores, "types": types, "merges": [" ".join(pair) for pair in merges]})
+    write(DATA / "sentence_piece_goldens.json", goldens)
+    return pipelines
+
+
 def main():
+    pipelines = write_sentence_piece()
     vocabulary, merges = train()
     # A whole word that its own merges do not lead to: ignore_merges shows.
     for word in ("Ġlighthouse", "Hello", "123"):
@@ -180,6 +300,7 @@ def main():
     goldens = {"strings": strings, "tokens": {}, "tokens_parsing_special": {}}
     for pre in PIPELINES:
         tokenizer = reference(pre, vocabulary, merges, special)
+        pipelines[pre] = without_tables(tokenizer)
         plain = [encode(tokenizer, text, parse_special=False) for text in strings]
         goldens["tokens"][pre] = plain
         # Only those that differ from the ones above; [index of the string, tokens].
@@ -192,6 +313,7 @@ def main():
         "merges": [" ".join(pair) for pair in merges],
     })
     write(DATA / "tokenizer_goldens.json", goldens)
+    write(DATA / "tokenizer_pipelines.json", pipelines)
 
 
 def write(path, value):
