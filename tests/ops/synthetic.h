@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "formats/format_table.h"
+#include "formats/encode.h"
 #include "ops/ops.h"
 
 namespace megalith::testing {
@@ -50,23 +50,27 @@ class SyntheticWeights {
   }
   NamedWeight encode(const std::string& name, std::vector<int64_t> shape, const std::vector<float>& values,
                      Format format) {
-    const FormatInfo& info = format_info(format);
-    std::vector<std::byte>& bytes = storage_.emplace_back(values.size() / static_cast<size_t>(info.block_weights) *
-                                                          static_cast<size_t>(info.block_bytes));
-    info.encode(values, bytes);
     NamedWeight weight;
     weight.name = name;
     weight.shape = std::move(shape);
     weight.view.format = format;
     weight.view.columns = weight.shape.back();
     weight.view.rows = static_cast<int64_t>(values.size()) / weight.view.columns;
-    weight.view.planes[0] = bytes;
+    weight.view.scale_format = Format::kF32;
+    std::vector<int32_t> groups(static_cast<size_t>(weight.view.columns));
+    if (format == Format::kGptq4 || format == Format::kGptq8) {
+      // Act-order: neighbours are in different groups, of 32 columns each.
+      const size_t n_groups = groups.size() / GroupTerms::kSize;
+      for (size_t k = 0; k < groups.size(); ++k) groups[k] = static_cast<int32_t>(k % n_groups);
+      weight.view.planes[3] = std::as_bytes(std::span(groups));
+    }
+    weight.view = storage_.emplace_back(encode_weight(weight.view, values)).view;
     return weight;
   }
 
  private:
   Random random_;
-  std::deque<std::vector<std::byte>> storage_;
+  std::deque<EncodedWeight> storage_;
 };
 
 /// One sequence under way: its tokens, how many are done, its pages.
