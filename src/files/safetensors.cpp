@@ -10,6 +10,7 @@
 #include <numeric>
 #include <optional>
 #include <string_view>
+#include <tuple>
 #include <unordered_set>
 #include <utility>
 
@@ -173,8 +174,8 @@ class FileParser {
     read_header();
     std::vector<size_t> order(entries_.size());  // by offset, as the bytes lie in the file
     std::iota(order.begin(), order.end(), size_t{0});
-    std::stable_sort(order.begin(), order.end(), [this](size_t a, size_t b) {
-      return std::pair(entries_[a].begin, entries_[a].end) < std::pair(entries_[b].begin, entries_[b].end);
+    std::sort(order.begin(), order.end(), [this](size_t a, size_t b) {
+      return std::tuple(entries_[a].begin, entries_[a].end, a) < std::tuple(entries_[b].begin, entries_[b].end, b);
     });
     uint64_t position = 0;
     for (const size_t index : order) position = place(entries_[index], position);

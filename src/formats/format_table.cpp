@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <numeric>
+#include <utility>
 
 #include "base/error.h"
 #include "formats/awq.h"
@@ -168,7 +169,8 @@ std::vector<int32_t> column_order_of(const WeightView& weight) {
   std::iota(order.begin(), order.end(), 0);
   const auto group_of = [&weight](int32_t column) { return gptq::group_of_column(weight, column); };
   if (std::ranges::is_sorted(order, {}, group_of)) return {};
-  std::ranges::stable_sort(order, {}, group_of);
+  // By column within a group: the stable sort.
+  std::ranges::sort(order, {}, [&](int32_t column) { return std::pair(group_of(column), column); });
   return order;
 }
 
