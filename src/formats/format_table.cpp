@@ -177,8 +177,8 @@ std::vector<int32_t> column_order_of(const WeightView& weight) {
 WeightView slice_rows(const WeightView& weight, int64_t begin, int64_t count) {
   const FormatInfo& info = format_info(weight.format);
   const auto refuse = [&](const std::string& why) {
-    throw Error(ErrorKind::kInvalidModel, "rows " + std::to_string(begin) + " to " + std::to_string(begin + count) +
-                                              " of a weight of " + std::to_string(weight.rows) + " rows in " +
+    throw Error(ErrorKind::kInvalidModel, std::to_string(count) + " rows from " + std::to_string(begin) +
+                                              " on, of a weight of " + std::to_string(weight.rows) + " rows in " +
                                               std::string(info.name) + " cannot be used alone: " + why);
   };
   if (begin < 0 || count < 1 || count > weight.rows - begin) refuse("they are not all there");
