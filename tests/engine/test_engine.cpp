@@ -43,9 +43,10 @@ std::map<uint64_t, Answer> collect(Engine& engine, size_t requests) {
   std::map<uint64_t, Answer> answers;
   size_t finished = 0;
   while (finished < requests) {
-    const std::optional<Event> event = engine.next_event(milliseconds(60'000));
+    // Only a deadlock should end this: a sanitized build on a busy machine is a hundred times slower.
+    const std::optional<Event> event = engine.next_event(std::chrono::minutes(9));
     if (!event) {
-      ADD_FAILURE() << "no event for a minute";
+      ADD_FAILURE() << "no event for nine minutes";
       break;
     }
     Answer& answer = answers[event->request];
@@ -123,7 +124,7 @@ TEST(Engine, TextIsTheDetokenizedAnswer) {
 }
 
 TEST(Engine, TheSameRequestGivesTheSameAnswerAmongNeighboursAndInAnyChunking) {
-  Request request = greedy(1000, some_prompt(700, 7), 24);
+  Request request = greedy(1000, some_prompt(300, 7), 12);
   request.sampling.temperature = 1.0F;
   request.sampling.seed = 99;
   request.top_logprobs = 3;
@@ -132,8 +133,8 @@ TEST(Engine, TheSameRequestGivesTheSameAnswerAmongNeighboursAndInAnyChunking) {
   EngineOptions roomy = options_for("qwen2-q5_0");
   roomy.context_tokens = 1024;  // so that a chunk of 512 is one
   const Answer alone = ask(*open_engine(roomy), request);
-  ASSERT_EQ(alone.tokens.size(), 24U);
-  ASSERT_EQ(alone.finished.prompt_logprobs.size(), 699U);
+  ASSERT_EQ(alone.tokens.size(), 12U);
+  ASSERT_EQ(alone.finished.prompt_logprobs.size(), 299U);
 
   for (const int32_t chunk : {1, 7, 64, 512}) {
     EngineOptions options = options_for("qwen2-q5_0");
@@ -142,7 +143,7 @@ TEST(Engine, TheSameRequestGivesTheSameAnswerAmongNeighboursAndInAnyChunking) {
     options.prefill_chunk_tokens = chunk;
     options.threads = 1 + chunk % 4;
     const auto engine = open_engine(options);
-    for (uint64_t i = 0; i < 7; ++i) engine->submit(greedy(i, some_prompt(1 + 37 * i, i), 10 + static_cast<int>(i)));
+    for (uint64_t i = 0; i < 7; ++i) engine->submit(greedy(i, some_prompt(1 + 13 * i, i), 10 + static_cast<int>(i)));
     engine->submit(request);
     const Answer among = collect(*engine, 8).at(1000);
     EXPECT_EQ(among.tokens, alone.tokens) << "chunk " << chunk;
