@@ -18,7 +18,7 @@ inline uint64_t usable_for_kv(uint64_t available_bytes) {
 
 /// The longest context in tokens, whole pages, that fits for `sequences` sequences at once.
 inline int32_t largest_context(uint64_t available_bytes, uint64_t page_bytes, uint64_t sequences) {
-  const uint64_t pages = usable_for_kv(available_bytes) / (page_bytes * sequences);
+  const uint64_t pages = usable_for_kv(available_bytes) / std::max<uint64_t>(1, page_bytes * sequences);
   return static_cast<int32_t>(std::min<uint64_t>(pages, INT32_MAX / kPageTokens) * kPageTokens);
 }
 

@@ -152,14 +152,17 @@ InProcessEngine::InProcessEngine(const EngineOptions& options, const Machine& ma
   model_ = load_model(*checkpoint_, *ops_);
   tokenizer_ = make_tokenizer(read_vocabulary(*checkpoint_));
   check_vocabulary();
+  const StateLayout& state = model_->properties().state;
+  const bool recurrent = state.slot_bytes() > 0;
+  if (recurrent) ops_->allocate_slots(state, options.max_sequences);
   const GrantedContext context = grant_context(options, model_->properties(), ledger_);
   const int32_t pages = PagePool::pages_for(context.tokens) * options.max_sequences;
-  ops_->allocate_state(model_->properties().state, pages);
+  ops_->allocate_state(state, pages);
   describe(options, context);
   read_template();
-  scheduler_ = std::make_unique<Scheduler>(
-      Scheduler::Setup{ops_.get(), model_.get(), tokenizer_.get(), checkpoint_.get(), context.tokens, pages,
-                       options.max_sequences, options.prefill_chunk_tokens, profile_ ? &step_meter_ : nullptr});
+  scheduler_ = std::make_unique<Scheduler>(Scheduler::Setup{
+      ops_.get(), model_.get(), tokenizer_.get(), checkpoint_.get(), context.tokens, pages, options.max_sequences,
+      recurrent ? options.max_sequences : 0, options.prefill_chunk_tokens, profile_ ? &step_meter_ : nullptr});
   thread_ = std::thread([this] { serve(); });
 }
 

@@ -68,6 +68,7 @@ struct Scheduler::Sequence {
   int32_t computed = 0;         // of them have their state written
   int32_t token_limit = 0;      // prompt and answer together
   std::vector<PageId> pages;
+  std::vector<SlotId> slots;  // one, or none
   uint64_t seed;
   Sampler sampler;
   Detokenizer detokenizer;
@@ -76,7 +77,8 @@ struct Scheduler::Sequence {
   bool finished = false;
 };
 
-Scheduler::Scheduler(const Setup& setup) : setup_(setup), pages_(setup.pages), pacer_(setup.prefill_chunk_tokens) {}
+Scheduler::Scheduler(const Setup& setup)
+    : setup_(setup), pages_(setup.pages), slots_(setup.slots), pacer_(setup.prefill_chunk_tokens) {}
 
 Scheduler::~Scheduler() = default;
 
@@ -108,6 +110,10 @@ void Scheduler::admit() {
     auto pages = pages_.allocate(PagePool::pages_for(next.token_limit));
     if (!pages) return;
     next.pages = std::move(*pages);
+    if (setup_.slots > 0) {
+      next.slots = slots_.allocate(1).value();  // one for each of max_sequences
+      setup_.ops->clear_slot(next.slots.front());
+    }
     next.started = Clock::now();
     running_.push_back(std::move(waiting_.front()));
     waiting_.pop_front();
@@ -147,6 +153,7 @@ Batch Scheduler::make_batch(std::span<const Share> shares) const {
     slice.n_tokens = share.n_tokens;
     slice.first_position = sequence.computed;
     slice.pages = sequence.pages;
+    if (!sequence.slots.empty()) slice.slot = sequence.slots.front();
     for (int32_t i = 0; i < share.n_tokens; ++i) {
       const int32_t position = sequence.computed + i;
       batch.tokens.push_back(sequence.tokens[static_cast<size_t>(position)]);
@@ -188,12 +195,26 @@ void Scheduler::run(std::span<const Share> shares, std::vector<Event>& events) {
     return;
   }
   // What a sequence took from the failed step before the fault stays taken; for the others, computing the same
-  // positions again writes the same state.
+  // positions again writes the same pages.
   for (const Share& share : shares) {
-    if (share.sequence->finished) continue;
-    const Share alone{share.sequence, std::min(share.n_tokens, share.sequence->pending())};
-    run(std::span(&alone, 1), events);
+    if (!share.sequence->finished) run_alone(share, events);
   }
+}
+
+void Scheduler::run_alone(const Share& share, std::vector<Event>& events) {
+  Sequence& sequence = *share.sequence;
+  const int32_t target = sequence.computed + std::min(share.n_tokens, sequence.pending());
+  if (!sequence.slots.empty()) rewind(sequence);
+  while (!sequence.finished && sequence.computed < target) {
+    const Share part{&sequence, std::min(target - sequence.computed, kMaxChunkTokens)};
+    run(std::span(&part, 1), events);
+  }
+}
+
+void Scheduler::rewind(Sequence& sequence) {
+  setup_.ops->clear_slot(sequence.slots.front());
+  sequence.computed = 0;
+  sequence.prompt_logprobs.clear();
 }
 
 void Scheduler::clear_new_pages(const Share& share) {
@@ -243,7 +264,8 @@ void Scheduler::take_logits(const Share& share, std::span<const float> rows, std
   sequence.computed += share.n_tokens;
   if (!completes) return;
   const auto last = rows.last(vocabulary);
-  if (was_prompt && sequence.request.probes.last_logits) sequence.last_logits.assign(last.begin(), last.end());
+  if (was_prompt && sequence.answer_tokens() == 0 && sequence.request.probes.last_logits)
+    sequence.last_logits.assign(last.begin(), last.end());
   if (static_cast<int32_t>(sequence.tokens.size()) >= sequence.token_limit) {
     finish(sequence, FinishReason::kLength, events);  // nothing was asked for, or the prompt fills the context
     return;
@@ -297,6 +319,8 @@ void Scheduler::finish(Sequence& sequence, FinishReason reason, std::vector<Even
   events.push_back(std::move(event));
   pages_.release(sequence.pages);
   sequence.pages.clear();
+  slots_.release(sequence.slots);
+  sequence.slots.clear();
   sequence.finished = true;
 }
 
@@ -312,6 +336,7 @@ void Scheduler::drop_finished() {
 
 void Scheduler::check_integrity() const {
   pages_.check_integrity();
+  slots_.check_integrity();
   size_t held = 0;
   for (const auto& sequence : running_) held += sequence->pages.size();
   if (held + static_cast<size_t>(pages_.free_pages()) != static_cast<size_t>(pages_.size())) {

@@ -42,6 +42,7 @@ class Scheduler {
     int32_t context_tokens;
     int32_t pages;
     int32_t max_sequences;
+    int32_t slots;                 // of recurrent state, max_sequences of them, or 0 where the model keeps none
     int32_t prefill_chunk_tokens;  // 0: by time
     CostMeter* meter;              // or null
   };
@@ -67,6 +68,10 @@ class Scheduler {
   std::vector<Share> plan() const;
   /// Computes the shares; on an error of several together, each alone, so that only the guilty one ends.
   void run(std::span<const Share> shares, std::vector<Event>& events);
+  /// Computes the share again with nobody beside it.
+  void run_alone(const Share& share, std::vector<Event>& events);
+  /// Back to before the first token: what a failed step left in recurrent state cannot be taken out of it.
+  void rewind(Sequence& sequence);
   void clear_new_pages(const Share& share);
   void compute(std::span<const Share> shares, std::vector<Event>& events);
   /// How many of a share's last rows give logits: all for a probed prompt, one when nothing of the sequence is pending.
@@ -80,6 +85,7 @@ class Scheduler {
 
   Setup setup_;
   PagePool pages_;
+  PagePool slots_;
   PromptPacer pacer_;
   std::deque<std::unique_ptr<Sequence>> waiting_;
   std::vector<std::unique_ptr<Sequence>> running_;

@@ -23,6 +23,8 @@ struct NamedWeight {
   std::string name;
   std::vector<int64_t> shape;  // 1 to 4 dimensions, each >= 1
   WeightView view;             // rows = product of all but the last dimension, columns = the last
+  /// Added to each value of a vector when it is adopted: some files keep the gains of their norms less one.
+  float vector_offset = 0.0F;
 };
 
 /// Integers of any width are int64_t; uint64_t only where the value does not fit that.

@@ -29,6 +29,20 @@ Cost attention(const PagedKv& layer, int32_t heads, const Batch& batch) {
           .multiply_adds = pairs * static_cast<uint64_t>(heads) * widths};
 }
 
+Cost short_conv(const Recurrent& layer, uint64_t kernel_bytes, const Batch& batch) {
+  const auto floats = static_cast<uint64_t>(layer.convolution_floats()) * batch.sequences.size();
+  return {.weight_bytes = kernel_bytes,
+          .state_bytes = 2 * floats * sizeof(float),
+          .multiply_adds = static_cast<uint64_t>(int64_t{layer.channels} * layer.kernel) * batch.tokens.size()};
+}
+
+Cost gated_delta(const Recurrent& layer, const Batch& batch) {
+  const auto floats = static_cast<uint64_t>(layer.delta_floats());
+  return {.weight_bytes = 0,
+          .state_bytes = 2 * floats * sizeof(float) * batch.sequences.size(),
+          .multiply_adds = 3 * floats * batch.tokens.size()};
+}
+
 Cost elementwise(uint64_t weight_bytes) { return {.weight_bytes = weight_bytes, .state_bytes = 0, .multiply_adds = 0}; }
 
 }  // namespace megalith::cost

@@ -1,5 +1,8 @@
 #include "ops/counting.h"
 
+#include <cmath>
+#include <utility>
+
 #include "base/error.h"
 #include "ops/cost.h"
 #include "ops/weight_table.h"
@@ -17,6 +20,12 @@ class CountingOps final : public Ops, private TensorOwner {
   void copy_page(PageId, PageId) override {}
   void save_page(PageId, std::span<std::byte>) const override { refuse(); }
   void restore_page(PageId, std::span<const std::byte>) override { refuse(); }
+
+  void allocate_slots(const StateLayout&, int64_t) override {}
+  void clear_slot(SlotId) override {}
+  void copy_slot(SlotId, SlotId) override {}
+  void save_slot(SlotId, std::span<std::byte>) const override { refuse(); }
+  void restore_slot(SlotId, std::span<const std::byte>) override { refuse(); }
 
   void begin_step(const Batch& batch, CostMeter* meter) override {
     batch_ = &batch;
@@ -42,6 +51,43 @@ class CountingOps final : public Ops, private TensorOwner {
     const Tensor gate = multiply("gated_mlp", x, mlp.gate);
     multiply("gated_mlp", x, mlp.up);
     return multiply("gated_mlp", gate, mlp.down);
+  }
+  Tensor linear_per_head(Tensor x, Weight weight) override { return multiply("linear_per_head", x, weight); }
+  Tensor moe(Tensor x, const Moe& moe) override {
+    multiply("moe", x, moe.router.weight);
+    // How many of the experts a step of several tokens meets depends on its text; each token's choice is taken for
+    // independent of the others and even over the experts. For one token the number is exact.
+    const auto n_experts = static_cast<double>(moe.experts.size());
+    const double share_met = 1.0 - std::pow(1.0 - moe.router.chosen / n_experts, static_cast<double>(x.rows));
+    Cost all;
+    for (const GatedMlp& expert : moe.experts) all = add(all, mlp_cost(expert, 1));
+    all.weight_bytes = static_cast<uint64_t>(std::llround(static_cast<double>(all.weight_bytes) * share_met));
+    all.multiply_adds = static_cast<uint64_t>(std::llround(static_cast<double>(all.multiply_adds) / n_experts)) *
+                        static_cast<uint64_t>(moe.router.chosen) * static_cast<uint64_t>(x.rows);
+    count("moe", all);
+    if (moe.shared) count("moe", mlp_cost(*moe.shared, x.rows));
+    if (moe.shared_gate) multiply("moe", x, moe.shared_gate);
+    return x;
+  }
+  Tensor short_conv(Tensor x, Weight kernel, int32_t layer) override {
+    count("short_conv",
+          cost::short_conv(layout_.recurrent[static_cast<size_t>(layer)], weights_.bytes(kernel), *batch_));
+    return x;
+  }
+  Tensor gated_delta(const GatedDeltaInputs& inputs, const GatedDelta& delta) override {
+    count("gated_delta", cost::gated_delta(layout_.recurrent[static_cast<size_t>(delta.layer)], *batch_));
+    return inputs.value;
+  }
+  Tensor l2_norm(Tensor x, int64_t, float) override { return elementwise("l2_norm", std::move(x)); }
+  Tensor gate(Tensor x, Tensor, GateFunction) override { return elementwise("gate", std::move(x)); }
+  Tensor scale(Tensor x, float) override { return elementwise("scale", std::move(x)); }
+  Tensor slice_columns(Tensor x, const ColumnSlice& slice) override {
+    count("slice_columns", cost::elementwise(0));
+    return shape(x.rows, x.columns / slice.group_width * slice.width);
+  }
+  Tensor join_heads(Tensor a, Tensor b, int32_t) override {
+    count("join_heads", cost::elementwise(0));
+    return shape(a.rows, a.columns + b.columns);
   }
   Tensor rope(Tensor x, const Rope&) override {
     count("rope", cost::elementwise(0));
@@ -82,6 +128,24 @@ class CountingOps final : public Ops, private TensorOwner {
   Tensor multiply(std::string_view op, const Tensor& x, Weight weight) {
     count(op, cost::linear(weights_.bytes(weight), weight.rows, weight.columns, x.rows));
     return shape(x.rows, weight.rows);
+  }
+
+  Tensor elementwise(std::string_view op, Tensor x) {
+    count(op, cost::elementwise(0));
+    return x;
+  }
+  static Cost add(Cost a, const Cost& b) {
+    a.weight_bytes += b.weight_bytes;
+    a.state_bytes += b.state_bytes;
+    a.multiply_adds += b.multiply_adds;
+    return a;
+  }
+  Cost mlp_cost(const GatedMlp& mlp, int64_t rows) const {
+    Cost total;
+    for (const Weight& part : {mlp.gate, mlp.up, mlp.down}) {
+      total = add(total, cost::linear(weights_.bytes(part), part.rows, part.columns, rows));
+    }
+    return total;
   }
 
   WeightTable weights_;

@@ -56,6 +56,15 @@ float gelu_tanh_float(float x) {
   return x / (1.0F + exp_float(-two_u));
 }
 
+float log1p_float(float x) {
+  // ln(1 + x) = 2 atanh(z), z = x / (2 + x) <= 1/3: the first term left out is below 2^-56 of the result.
+  const double z = static_cast<double>(x) / (2.0 + static_cast<double>(x));
+  const double square = z * z;
+  double p = 1.0 / 33.0;
+  for (int odd = 31; odd >= 1; odd -= 2) p = std::fma(p, square, 1.0 / odd);
+  return static_cast<float>(2.0 * z * p);
+}
+
 SinCos sin_cos(float angle) {
   // pi/2 in two doubles. With |n| < 2^31 the first fma leaves |r| + n 2^-54 rounded once, so even the float nearest to
   // a multiple of pi/2 keeps more correct bits than a float has.

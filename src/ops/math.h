@@ -13,6 +13,8 @@ float tanh_float(float x);
 float silu_float(float x);
 /// 0.5 x (1 + tanh(u)), u = sqrt(2/pi) (x + 0.044715 x^3), computed as x / (1 + e^-2u), which does not cancel.
 float gelu_tanh_float(float x);
+/// ln(1 + x) for 0 <= x <= 1 (the only range that softplus needs), computed in double and rounded once.
+float log1p_float(float x);
 /// sin and cos of an angle in radians, |angle| < 2^31, computed in double and rounded once.
 struct SinCos {
   float sin, cos;

@@ -11,9 +11,18 @@ uint64_t StateLayout::page_bytes() const {
   constexpr uint64_t kHalfBytes = 2;
   uint64_t values = 0;
   for (const PagedKv& layer : layers) {
-    values += static_cast<uint64_t>(layer.kv_heads) * static_cast<uint64_t>(layer.key_width + layer.value_width);
+    values +=
+        static_cast<uint64_t>(layer.kv_heads) * static_cast<uint64_t>(layer.key_width + layer.stored_value_width());
   }
   return values * kPageTokens * kHalfBytes;
+}
+
+uint64_t StateLayout::slot_bytes() const {
+  uint64_t floats = 0;
+  for (const Recurrent& layer : recurrent) {
+    floats += static_cast<uint64_t>(layer.convolution_floats() + layer.delta_floats());
+  }
+  return floats * sizeof(float);
 }
 
 namespace {

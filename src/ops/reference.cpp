@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/half.h"
+#include "ops/copy_columns.h"
 #include "ops/cost.h"
 #include "ops/finite_check.h"
 #include "ops/reference_arithmetic.h"
@@ -74,6 +75,24 @@ class ReferenceOps final : public Ops, private TensorOwner {
     }
   }
 
+  void allocate_slots(const StateLayout& layout, int64_t n_slots) override {
+    slot_layout_ = SlotLayout(layout);
+    slot_reservation_ = ledger_.reserve("recurrent state", static_cast<uint64_t>(n_slots) * layout.slot_bytes());
+    slots_.assign(static_cast<size_t>(n_slots), std::vector<float>(static_cast<size_t>(slot_layout_.floats())));
+  }
+  void clear_slot(SlotId slot) override { std::ranges::fill(slots_[static_cast<size_t>(slot)], 0.0F); }
+  void copy_slot(SlotId from, SlotId to) override {
+    slots_[static_cast<size_t>(to)] = slots_[static_cast<size_t>(from)];
+  }
+  void save_slot(SlotId slot, std::span<std::byte> out) const override {
+    check_slot_size(out.size());
+    std::memcpy(out.data(), slots_[static_cast<size_t>(slot)].data(), out.size());
+  }
+  void restore_slot(SlotId slot, std::span<const std::byte> in) override {
+    check_slot_size(in.size());
+    std::memcpy(slots_[static_cast<size_t>(slot)].data(), in.data(), in.size());
+  }
+
   void begin_step(const Batch& batch, CostMeter* meter) override {
     batch_ = &batch;
     meter_ = meter;
@@ -116,13 +135,55 @@ class ReferenceOps final : public Ops, private TensorOwner {
     return results;
   }
 
-  Tensor gated_mlp(Tensor x, const GatedMlp& mlp) override {
-    Tensor gate = multiply("gated_mlp", x, {mlp.gate, mlp.gate_bias});
-    const Tensor up = multiply("gated_mlp", x, {mlp.up, mlp.up_bias});
-    const std::span<float> gates = values(gate);
-    const std::span<const float> ups = values(up);
-    for (size_t i = 0; i < gates.size(); ++i) gates[i] = arithmetic_->gated(mlp.activation, gates[i], ups[i]);
-    return multiply("gated_mlp", gate, {mlp.down, mlp.down_bias});
+  Tensor gated_mlp(Tensor x, const GatedMlp& mlp) override { return run_mlp("gated_mlp", x, mlp); }
+
+  Tensor linear_per_head(Tensor x, Weight weight) override {
+    const WeightView& view = weights_.view(weight);
+    const int64_t heads = x.columns / weight.columns;
+    const int64_t out_width = weight.rows / heads;
+    MeteredScope scope(meter_, "linear_per_head", cost::linear(view.bytes(), weight.rows, weight.columns, x.rows));
+    Tensor out = make_tensor(x.rows, weight.rows);
+    for (int64_t head = 0; head < heads; ++head) {
+      const WeightView part = slice_rows(view, head * out_width, out_width);
+      for (int64_t r = 0; r < x.rows; ++r) {
+        const auto in =
+            row(x, r).subspan(static_cast<size_t>(head * weight.columns), static_cast<size_t>(weight.columns));
+        const auto result = row(out, r).subspan(static_cast<size_t>(head * out_width), static_cast<size_t>(out_width));
+        if (!arithmetic_->linear(part, nullptr, in, result)) {
+          finite_.note_activations("linear_per_head", weights_.name(weight));
+        }
+      }
+    }
+    return out;
+  }
+
+  Tensor moe(Tensor x, const Moe& moe) override {
+    const Tensor raw = multiply("moe", x, {moe.router.weight, moe.router.bias});
+    std::vector<std::vector<Choice>> choices;
+    for (int64_t r = 0; r < x.rows; ++r) {
+      choices.push_back(arithmetic_->route(moe.router, row(raw, r), weights_.vector(moe.router.selection_bias)));
+    }
+    // Each expert's outputs for all its tokens first, then each token's sum in rank order.
+    const int64_t chosen = moe.router.chosen;
+    const Tensor outputs = make_tensor(x.rows * chosen, x.columns);
+    const std::vector<ExpertRows> experts = rows_of_experts(choices, moe.experts.size());
+    for (size_t e = 0; e < experts.size(); ++e) {
+      if (experts[e].tokens.empty()) continue;
+      const Tensor results = run_mlp("moe", gather(x, experts[e].tokens), moe.experts[e]);
+      for (size_t i = 0; i < experts[e].tokens.size(); ++i) {
+        const int64_t to = experts[e].tokens[i] * chosen + experts[e].ranks[i];
+        std::ranges::copy(row(results, static_cast<int64_t>(i)), row(outputs, to).begin());
+      }
+    }
+    Tensor out = make_tensor(x.rows, x.columns);
+    for (int64_t r = 0; r < x.rows; ++r) {
+      const std::vector<Choice>& mix = choices[static_cast<size_t>(r)];
+      for (size_t rank = 0; rank < mix.size(); ++rank) {
+        add_product(mix[rank].weight, row(outputs, r * chosen + static_cast<int64_t>(rank)), row(out, r));
+      }
+    }
+    if (moe.shared) add_shared(x, moe, out);
+    return out;
   }
 
   Tensor rope(Tensor x, const Rope& rope) override {
@@ -154,6 +215,93 @@ class ReferenceOps final : public Ops, private TensorOwner {
     return out;
   }
 
+  Tensor short_conv(Tensor x, Weight kernel, int32_t layer) override {
+    const WeightView& view = weights_.view(kernel);
+    MeteredScope scope(meter_, "short_conv", cost::short_conv(slot_layout_.layer(layer), view.bytes(), *batch_));
+    std::vector<float> decoded(static_cast<size_t>(view.rows * view.columns));
+    for (int64_t r = 0; r < view.rows; ++r) {
+      const auto width = static_cast<size_t>(view.columns);
+      format_info(view.format).decode(view, r, 0, std::span(decoded).subspan(static_cast<size_t>(r) * width, width));
+    }
+    Tensor out = make_tensor(x.rows, x.columns);
+    for (const SequenceSlice& sequence : batch_->sequences) {
+      arithmetic_->short_conv({.x = row(x, sequence.first_row).data(),
+                               .kernel = decoded.data(),
+                               .state = slot(sequence) + slot_layout_.convolution(layer),
+                               .out = row(out, sequence.first_row).data(),
+                               .n_tokens = sequence.n_tokens,
+                               .channels = x.columns,
+                               .width = view.columns});
+    }
+    return out;
+  }
+
+  Tensor gated_delta(const GatedDeltaInputs& inputs, const GatedDelta& delta) override {
+    const Recurrent& layer = slot_layout_.layer(delta.layer);
+    MeteredScope scope(meter_, "gated_delta", cost::gated_delta(layer, *batch_));
+    Tensor out = make_tensor(inputs.value.rows, inputs.value.columns);
+    const DeltaTensors tensors{.query = values(inputs.query).data(),
+                               .key = values(inputs.key).data(),
+                               .value = values(inputs.value).data(),
+                               .a = values(inputs.a).data(),
+                               .b = values(inputs.b).data(),
+                               .out = values(out).data(),
+                               .decay_rate = weights_.vector(delta.decay_rate),
+                               .time_bias = weights_.vector(delta.time_bias)};
+    for (const SequenceSlice& sequence : batch_->sequences) {
+      float* state = slot(sequence) + slot_layout_.delta(delta.layer);
+      for (int32_t head = 0; head < layer.heads; ++head) {
+        arithmetic_->gated_delta(delta_run(delta, layer, tensors, sequence, head, state));
+      }
+    }
+    return out;
+  }
+
+  Tensor l2_norm(Tensor x, int64_t width, float epsilon) override {
+    MeteredScope scope(meter_, "l2_norm", cost::elementwise(0));
+    Tensor out = make_tensor(x.rows, x.columns);
+    const std::span<const float> in = values(x);
+    const auto step = static_cast<size_t>(width);
+    for (size_t i = 0; i < in.size(); i += step) {
+      arithmetic_->l2_norm(in.subspan(i, step), epsilon, values(out).subspan(i, step));
+    }
+    return out;
+  }
+
+  Tensor gate(Tensor x, Tensor by, GateFunction function) override {
+    MeteredScope scope(meter_, "gate", cost::elementwise(0));
+    const std::span<float> gated = values(x);
+    const std::span<const float> gates = values(by);
+    for (size_t i = 0; i < gated.size(); ++i) gated[i] = arithmetic_->gate(function, gated[i], gates[i]);
+    return x;
+  }
+
+  Tensor scale(Tensor x, float factor) override {
+    MeteredScope scope(meter_, "scale", cost::elementwise(0));
+    for (float& value : values(x)) value = value * factor;
+    return x;
+  }
+
+  Tensor slice_columns(Tensor x, const ColumnSlice& slice) override {
+    MeteredScope scope(meter_, "slice_columns", cost::elementwise(0));
+    const int64_t groups = x.columns / slice.group_width;
+    Tensor out = make_tensor(x.rows, groups * slice.width);
+    copy_columns(values(x).data() + slice.begin, slice.group_width, values(out).data(), slice.width,
+                 {.n = x.rows * groups, .width = slice.width});
+    return out;
+  }
+
+  Tensor join_heads(Tensor a, Tensor b, int32_t heads) override {
+    MeteredScope scope(meter_, "join_heads", cost::elementwise(0));
+    const int64_t left = a.columns / heads;
+    const int64_t right = b.columns / heads;
+    Tensor out = make_tensor(a.rows, a.columns + b.columns);
+    float* to = values(out).data();
+    copy_columns(values(a).data(), left, to, left + right, {.n = a.rows * heads, .width = left});
+    copy_columns(values(b).data(), right, to + left, left + right, {.n = a.rows * heads, .width = right});
+    return out;
+  }
+
   Tensor add(Tensor a, Tensor b) override {
     MeteredScope scope(meter_, "add", cost::elementwise(0));
     const std::span<float> left = values(a);
@@ -164,11 +312,7 @@ class ReferenceOps final : public Ops, private TensorOwner {
 
   Tensor gather_rows(Tensor x, std::span<const int32_t> rows) override {
     MeteredScope scope(meter_, "gather_rows", cost::elementwise(0));
-    Tensor out = make_tensor(static_cast<int64_t>(rows.size()), x.columns);
-    for (size_t r = 0; r < rows.size(); ++r) {
-      std::ranges::copy(row(x, rows[r]), row(out, static_cast<int64_t>(r)).begin());
-    }
-    return out;
+    return gather(x, rows);
   }
 
   Tensor logits(Tensor x, Weight head) override {
@@ -210,6 +354,45 @@ class ReferenceOps final : public Ops, private TensorOwner {
   std::span<float> values(const Tensor& x) { return tensors_[static_cast<size_t>(x.id())].values; }
   std::span<float> row(const Tensor& x, int64_t r) {
     return values(x).subspan(static_cast<size_t>(r * x.columns), static_cast<size_t>(x.columns));
+  }
+
+  Tensor gather(const Tensor& x, std::span<const int32_t> rows) {
+    Tensor out = make_tensor(static_cast<int64_t>(rows.size()), x.columns);
+    for (size_t r = 0; r < rows.size(); ++r) {
+      std::ranges::copy(row(x, rows[r]), row(out, static_cast<int64_t>(r)).begin());
+    }
+    return out;
+  }
+
+  Tensor run_mlp(std::string_view op, const Tensor& x, const GatedMlp& mlp) {
+    Tensor gate = multiply(op, x, {mlp.gate, mlp.gate_bias});
+    const Tensor up = multiply(op, x, {mlp.up, mlp.up_bias});
+    const std::span<float> gates = values(gate);
+    const std::span<const float> ups = values(up);
+    for (size_t i = 0; i < gates.size(); ++i) gates[i] = arithmetic_->gated(mlp.activation, gates[i], ups[i]);
+    return multiply(op, gate, {mlp.down, mlp.down_bias});
+  }
+
+  /// sum = factor * x + sum
+  void add_product(float factor, std::span<const float> x, std::span<float> sum) const {
+    for (size_t c = 0; c < x.size(); ++c) sum[c] = arithmetic_->add_product(factor, x[c], sum[c]);
+  }
+
+  void add_shared(const Tensor& x, const Moe& moe, const Tensor& out) {
+    const Tensor shared = run_mlp("moe", x, *moe.shared);
+    Tensor gates;
+    if (moe.shared_gate) gates = multiply("moe", x, {moe.shared_gate, {}});
+    for (int64_t r = 0; r < x.rows; ++r) {
+      const float factor = moe.shared_gate ? arithmetic_->gate(GateFunction::kSigmoid, 1.0F, row(gates, r)[0]) : 1.0F;
+      add_product(factor, row(shared, r), row(out, r));
+    }
+  }
+
+  float* slot(const SequenceSlice& sequence) { return slots_[static_cast<size_t>(sequence.slot)].data(); }
+
+  void check_slot_size(size_t bytes) const {
+    if (bytes == static_cast<size_t>(slot_layout_.floats()) * sizeof(float)) return;
+    throw Error(ErrorKind::kRuntime, "a saved recurrent state is of another size than this model's");
   }
 
   Tensor multiply(std::string_view op, const Tensor& x, const Linear& linear) {
@@ -313,6 +496,9 @@ class ReferenceOps final : public Ops, private TensorOwner {
   StateLayout layout_;
   Reservation state_reservation_;
   std::vector<Page> pages_;
+  SlotLayout slot_layout_;
+  Reservation slot_reservation_;
+  std::vector<std::vector<float>> slots_;
   const Batch* batch_ = nullptr;
   CostMeter* meter_ = nullptr;
   uint32_t step_ = 0;

@@ -4,7 +4,9 @@
 #include <span>
 #include <vector>
 
+#include "ops/gated_delta.h"
 #include "ops/ops.h"
+#include "ops/routing.h"
 
 namespace megalith::reference {
 
@@ -23,7 +25,16 @@ class Arithmetic {
                       std::span<float> out) const = 0;
   virtual void rms_norm(std::span<const float> x, std::span<const float> gain, float epsilon,
                         std::span<float> out) const = 0;
+  virtual void l2_norm(std::span<const float> x, float epsilon, std::span<float> out) const = 0;
   virtual float gated(Activation activation, float gate, float up) const = 0;
+  /// x * f(by).
+  virtual float gate(GateFunction function, float x, float by) const = 0;
+  /// a * b + c, rounded once.
+  virtual float add_product(float a, float b, float c) const = 0;
+  virtual void short_conv(const ShortConvRun& run) const = 0;
+  virtual void gated_delta(const DeltaRun& run) const = 0;
+  virtual std::vector<Choice> route(const Router& router, std::span<const float> raw,
+                                    const float* selection_bias) const = 0;
   /// Rotates the pair (first, second) by the angle.
   virtual void rotate(float angle, float magnitude, float& first, float& second) const = 0;
   /// What a key or value reads back as once it has been in the cache.

@@ -166,8 +166,35 @@ class ContractArithmetic final : public Arithmetic {
     for (size_t k = 0; k < x.size(); ++k) out[k] = (x[k] * r) * gain[k];
   }
 
+  void l2_norm(std::span<const float> x, float epsilon, std::span<float> out) const override {
+    std::array<float, kAccumulators> sums{};
+    for (size_t k = 0; k < x.size(); ++k) sums[k % kAccumulators] = std::fma(x[k], x[k], sums[k % kAccumulators]);
+    const float r = 1.0F / std::sqrt(reduce_by_halves(sums) + epsilon);
+    for (size_t k = 0; k < x.size(); ++k) out[k] = x[k] * r;
+  }
+
   float gated(Activation activation, float gate, float up) const override {
-    return (activation == Activation::kSilu ? silu_float(gate) : gelu_tanh_float(gate)) * up;
+    switch (activation) {
+      case Activation::kSilu:
+        return silu_float(gate) * up;
+      case Activation::kGeluTanh:
+        return gelu_tanh_float(gate) * up;
+      case Activation::kClampedSwiglu:
+        return clamped_swiglu<ContractMath>(gate, up);
+    }
+    return 0.0F;
+  }
+
+  float gate(GateFunction function, float x, float by) const override {
+    return x * (function == GateFunction::kSilu ? silu_float(by) : sigmoid<ContractMath>(by));
+  }
+
+  float add_product(float a, float b, float c) const override { return std::fma(a, b, c); }
+  void short_conv(const ShortConvRun& run) const override { megalith::short_conv<ContractMath>(run, 0, run.channels); }
+  void gated_delta(const DeltaRun& run) const override { megalith::gated_delta<ContractMath>(run); }
+  std::vector<Choice> route(const Router& router, std::span<const float> raw,
+                            const float* selection_bias) const override {
+    return megalith::route<ContractMath>(router, raw, selection_bias);
   }
 
   void rotate(float angle, float magnitude, float& first, float& second) const override {

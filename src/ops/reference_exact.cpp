@@ -39,11 +39,41 @@ class ExactArithmetic final : public Arithmetic {
     for (size_t k = 0; k < x.size(); ++k) out[k] = static_cast<float>(x[k] * r * gain[k]);
   }
 
+  void l2_norm(std::span<const float> x, float epsilon, std::span<float> out) const override {
+    double sum = 0.0;
+    for (const float value : x) sum += static_cast<double>(value) * value;
+    const double r = 1.0 / std::sqrt(sum + epsilon);
+    for (size_t k = 0; k < x.size(); ++k) out[k] = static_cast<float>(x[k] * r);
+  }
+
   float gated(Activation activation, float gate, float up) const override {
     const double x = gate;
-    if (activation == Activation::kSilu) return static_cast<float>(x / (1.0 + std::exp(-x)) * up);
-    const double u = std::sqrt(2.0 / std::numbers::pi) * (x + 0.044715 * x * x * x);
-    return static_cast<float>(0.5 * x * (1.0 + std::tanh(u)) * up);
+    switch (activation) {
+      case Activation::kSilu:
+        return static_cast<float>(x * sigmoid<ExactMath>(x) * up);
+      case Activation::kGeluTanh: {
+        const double u = std::sqrt(2.0 / std::numbers::pi) * (x + 0.044715 * x * x * x);
+        return static_cast<float>(0.5 * x * (1.0 + std::tanh(u)) * up);
+      }
+      case Activation::kClampedSwiglu:
+        return static_cast<float>(clamped_swiglu<ExactMath>(x, up));
+    }
+    return 0.0F;
+  }
+
+  float gate(GateFunction function, float x, float by) const override {
+    const double factor = sigmoid<ExactMath>(by) * (function == GateFunction::kSilu ? by : 1.0);
+    return static_cast<float>(x * factor);
+  }
+
+  float add_product(float a, float b, float c) const override {
+    return static_cast<float>(static_cast<double>(a) * b + c);
+  }
+  void short_conv(const ShortConvRun& run) const override { megalith::short_conv<ExactMath>(run, 0, run.channels); }
+  void gated_delta(const DeltaRun& run) const override { megalith::gated_delta<ExactMath>(run); }
+  std::vector<Choice> route(const Router& router, std::span<const float> raw,
+                            const float* selection_bias) const override {
+    return megalith::route<ExactMath>(router, raw, selection_bias);
   }
 
   void rotate(float angle, float magnitude, float& first, float& second) const override {

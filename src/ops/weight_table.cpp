@@ -9,6 +9,9 @@ Weight WeightTable::adopt(const NamedWeight& weight) {
   if (entry.view.rows == 1) {
     entry.vector.resize(static_cast<size_t>(entry.view.columns));
     format_info(entry.view.format).decode(entry.view, 0, 0, entry.vector);
+    if (weight.vector_offset != 0.0F) {
+      for (float& value : entry.vector) value = value + weight.vector_offset;
+    }
   }
   const Weight adopted{
       .rows = weight.view.rows, .columns = weight.view.columns, .id = static_cast<int32_t>(entries_.size())};
