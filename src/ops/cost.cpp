@@ -1,5 +1,7 @@
 #include "ops/cost.h"
 
+#include <algorithm>
+
 namespace megalith::cost {
 
 Cost linear(uint64_t weight_bytes, int64_t out, int64_t in, int64_t rows) {
@@ -15,14 +17,20 @@ Cost embed(uint64_t row_bytes, int64_t tokens) {
 Cost attention(const PagedKv& layer, int32_t heads, const Batch& batch) {
   constexpr uint64_t kHalfBytes = 2;
   const auto widths = static_cast<uint64_t>(layer.key_width + layer.value_width);
-  const uint64_t token_bytes = static_cast<uint64_t>(layer.kv_heads) * widths * kHalfBytes;
+  const auto stored = static_cast<uint64_t>(layer.key_width + layer.stored_value_width());
+  const uint64_t token_bytes = static_cast<uint64_t>(layer.kv_heads) * stored * kHalfBytes;
   uint64_t tokens_moved = 0;
   uint64_t pairs = 0;  // of a query token and a position that it sees
   for (const SequenceSlice& sequence : batch.sequences) {
     const auto first = static_cast<uint64_t>(sequence.first_position);
     const auto count = static_cast<uint64_t>(sequence.n_tokens);
-    tokens_moved += (first + count) + count;  // read, and written before
-    pairs += count * first + count * (count + 1) / 2;
+    const uint64_t window = layer.window > 0 ? static_cast<uint64_t>(layer.window) : first + count;
+    const uint64_t hidden =
+        first + 1 > window ? first + 1 - window : 0;   // positions that not even the first token sees
+    tokens_moved += (first + count - hidden) + count;  // read, and written before
+    // Token i sees min(first + i + 1, window) positions: the first `rising` of them one more each than the one before.
+    const uint64_t rising = std::min(count, window > first ? window - first : 0);
+    pairs += rising * first + rising * (rising + 1) / 2 + (count - rising) * window;
   }
   return {.weight_bytes = 0,
           .state_bytes = tokens_moved * token_bytes,

@@ -11,7 +11,8 @@ namespace megalith::cost {
 Cost linear(uint64_t weight_bytes, int64_t out, int64_t in, int64_t rows);
 /// One row of the table for each token.
 Cost embed(uint64_t row_bytes, int64_t tokens);
-/// K and V of all visible positions read once for each sequence and step, the new ones written.
+/// K and V of all positions that some token of the step sees read once for each sequence and step, the new ones
+/// written.
 Cost attention(const PagedKv& layer, int32_t heads, const Batch& batch);
 /// The kernel and the last inputs of each sequence, read and written.
 Cost short_conv(const Recurrent& layer, uint64_t kernel_bytes, const Batch& batch);

@@ -16,12 +16,13 @@ namespace megalith {
 
 namespace {
 
-/// Values of one layer in one page: keys [kv_heads][64][key_width] and values [kv_heads][64][value_width].
+/// Values of one layer in one page: keys [kv_heads][64][key_width] and values [kv_heads][64][stored_value_width].
 struct LayerPage {
   std::vector<float> keys;
   std::vector<float> values;
 };
 using Page = std::vector<LayerPage>;
+using reference::AttentionView;
 
 class ReferenceOps final : public Ops, private TensorOwner {
  public:
@@ -50,7 +51,7 @@ class ReferenceOps final : public Ops, private TensorOwner {
     for (const PagedKv& layer : layout_.layers) {
       const auto positions = static_cast<size_t>(layer.kv_heads) * kPageTokens;
       cleared.push_back({std::vector<float>(positions * static_cast<size_t>(layer.key_width)),
-                         std::vector<float>(positions * static_cast<size_t>(layer.value_width))});
+                         std::vector<float>(positions * static_cast<size_t>(layer.stored_value_width()))});
     }
   }
 
@@ -418,7 +419,9 @@ class ReferenceOps final : public Ops, private TensorOwner {
         }
       };
       store(row(k, sequence.first_row + i), layer.key_width, page.keys);
-      store(row(v, sequence.first_row + i), layer.value_width, page.values);
+      if (layer.values == PagedKv::Values::kOwn) {
+        store(row(v, sequence.first_row + i), layer.value_width, page.values);
+      }
     }
   }
 
@@ -436,14 +439,21 @@ class ReferenceOps final : public Ops, private TensorOwner {
         const LayerPage& page = layer_page(sequence, position, attention.layer);
         const auto slot = static_cast<size_t>(head / group * kPageTokens + position % kPageTokens);
         keys.push_back(&page.keys[slot * key_width]);
-        values_seen.push_back(&page.values[slot * value_width]);
+        const bool own = layer.values == PagedKv::Values::kOwn;
+        values_seen.push_back(own ? &page.values[slot * value_width] : keys.back());
       }
       for (int32_t i = 0; i < sequence.n_tokens; ++i) {
-        const auto visible = static_cast<size_t>(sequence.first_position + i + 1);
+        const auto end = static_cast<size_t>(sequence.first_position + i + 1);
+        const auto window = static_cast<size_t>(layer.window);
+        const size_t begin = window > 0 && end > window ? end - window : 0;
         const std::span<float> query = row(q, sequence.first_row + i);
         const std::span<float> result = row(out, sequence.first_row + i);
-        arithmetic_->attend(query.subspan(static_cast<size_t>(head) * key_width, key_width),
-                            {std::span(keys).first(visible), std::span(values_seen).first(visible), attention.scale},
+        AttentionView view{.keys = std::span(keys).subspan(begin, end - begin),
+                           .values = std::span(values_seen).subspan(begin, end - begin),
+                           .scale = attention.scale,
+                           .first_position = begin};
+        if (attention.sinks) view.sink = weights_.vector(attention.sinks)[head];
+        arithmetic_->attend(query.subspan(static_cast<size_t>(head) * key_width, key_width), view,
                             result.subspan(static_cast<size_t>(head) * value_width, value_width));
       }
     }

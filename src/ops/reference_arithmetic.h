@@ -1,6 +1,7 @@
 #pragma once
 // The arithmetic of the reference: two implementations of the same small set of computations (reference.h).
 #include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -15,6 +16,8 @@ struct AttentionView {
   std::span<const float* const> keys;    // [visible positions] of [key_width]
   std::span<const float* const> values;  // [visible positions] of [value_width]
   float scale = 0.0F;
+  size_t first_position = 0;    // of the first of them in its sequence
+  std::optional<float> sink{};  // one more score of the softmax, without a value
 };
 
 class Arithmetic {

@@ -3,6 +3,7 @@
 #include <array>
 #include <cmath>
 #include <limits>
+#include <utility>
 
 #include "base/half.h"
 #include "ops/math.h"
@@ -102,22 +103,26 @@ void merge(Partial& left, Partial&& right) {
   }
 }
 
+/// The visible positions of one chunk, the first of them anywhere in it.
 Partial attend_chunk(std::span<const float> scaled_query, const AttentionView& chunk, size_t value_width) {
-  const size_t visible = chunk.keys.size();
+  const size_t begin = chunk.first_position % kPageTokens;
+  const size_t end = begin + chunk.keys.size();
   std::array<float, kPageTokens> scores{};
-  for (size_t t = 0; t < visible; ++t) {
-    for (size_t d = 0; d < scaled_query.size(); ++d) scores[t] = std::fma(scaled_query[d], chunk.keys[t][d], scores[t]);
+  for (size_t t = begin; t < end; ++t) {
+    const float* key = chunk.keys[t - begin];
+    for (size_t d = 0; d < scaled_query.size(); ++d) scores[t] = std::fma(scaled_query[d], key[d], scores[t]);
   }
   Partial partial;
-  partial.maximum = *std::max_element(scores.begin(), scores.begin() + static_cast<ptrdiff_t>(visible));
+  partial.maximum =
+      *std::max_element(scores.begin() + static_cast<ptrdiff_t>(begin), scores.begin() + static_cast<ptrdiff_t>(end));
   std::array<float, kPageTokens> weights{};
-  for (size_t t = 0; t < visible; ++t) weights[t] = exp_float(scores[t] - partial.maximum);
+  for (size_t t = begin; t < end; ++t) weights[t] = exp_float(scores[t] - partial.maximum);
   std::array<float, kPageTokens> tree = weights;
   partial.sum = reduce_by_halves(tree);
   partial.output.assign(value_width, 0.0F);
-  for (size_t t = 0; t < visible; ++t) {
+  for (size_t t = begin; t < end; ++t) {
     for (size_t d = 0; d < value_width; ++d) {
-      partial.output[d] = std::fma(weights[t], chunk.values[t][d], partial.output[d]);
+      partial.output[d] = std::fma(weights[t], chunk.values[t - begin][d], partial.output[d]);
     }
   }
   return partial;
@@ -212,18 +217,22 @@ class ContractArithmetic final : public Arithmetic {
   void attend(std::span<const float> query, const AttentionView& view, std::span<float> out) const override {
     std::vector<float> scaled(query.begin(), query.end());
     for (float& value : scaled) value = value * view.scale;
-    const size_t positions = view.keys.size();
+    const size_t first = view.first_position;
+    const size_t end = first + view.keys.size();
     Partial total;
-    for (size_t span_start = 0; span_start < positions; span_start += kSpanTokens) {
-      Partial span;
-      const size_t span_end = std::min<size_t>(positions, span_start + kSpanTokens);
-      for (size_t start = span_start; start < span_end; start += kPageTokens) {
-        const size_t count = std::min<size_t>(kPageTokens, span_end - start);
-        merge(span, attend_chunk(scaled, {view.keys.subspan(start, count), view.values.subspan(start, count), 0.0F},
-                                 out.size()));
-      }
-      merge(total, std::move(span));
+    Partial span;
+    for (size_t position = first; position < end;) {
+      const size_t chunk_end = std::min(end, (position / kPageTokens + 1) * kPageTokens);
+      const size_t count = chunk_end - position;
+      merge(span, attend_chunk(scaled,
+                               {.keys = view.keys.subspan(position - first, count),
+                                .values = view.values.subspan(position - first, count),
+                                .first_position = position},
+                               out.size()));
+      position = chunk_end;
+      if (position == end || position % kSpanTokens == 0) merge(total, std::exchange(span, {}));
     }
+    if (view.sink) merge(total, {.maximum = *view.sink, .sum = 1.0F, .output = std::vector<float>(out.size())});
     const float inverse = 1.0F / total.sum;
     for (size_t d = 0; d < out.size(); ++d) out[d] = total.output[d] * inverse;
   }

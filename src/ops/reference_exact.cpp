@@ -96,7 +96,8 @@ class ExactArithmetic final : public Arithmetic {
       weights.push_back(score * view.scale);
       maximum = std::max(maximum, weights.back());
     }
-    double sum = 0.0;
+    if (view.sink) maximum = std::max(maximum, static_cast<double>(*view.sink));
+    double sum = view.sink ? std::exp(*view.sink - maximum) : 0.0;
     for (double& weight : weights) sum += weight = std::exp(weight - maximum);
     for (size_t d = 0; d < out.size(); ++d) {
       double output = 0.0;

@@ -25,23 +25,29 @@ struct Shape {
   int32_t key_width = 64;
   int32_t value_width = 64;
   int32_t tokens = 1;
+  int32_t window = 0;
+  bool sinks = false;
+  bool prefix_values = false;  // values are prefixes of keys
 };
 
 std::string describe(const Shape& shape) {
   return std::to_string(shape.kv_heads) + " kv heads x" + std::to_string(shape.group) + ", widths " +
          std::to_string(shape.key_width) + "/" + std::to_string(shape.value_width) + ", " +
-         std::to_string(shape.tokens) + " tokens";
+         std::to_string(shape.tokens) + " tokens, window " + std::to_string(shape.window) +
+         (shape.sinks ? ", sinks" : "") + (shape.prefix_values ? ", values in keys" : "");
 }
 
 /// Queries, keys and values: rows of tables that token t picks row t of.
 struct Rows {
-  std::vector<float> q, k, v;
+  std::vector<float> q, k, v, sinks;
   explicit Rows(const Shape& shape) {
     Random random(static_cast<uint64_t>(shape.tokens * 1000 + shape.key_width));
     const auto tokens = static_cast<size_t>(shape.tokens);
     q = random.vector(tokens * static_cast<size_t>(shape.kv_heads * shape.group * shape.key_width), 4.0F);
     k = random.vector(tokens * static_cast<size_t>(shape.kv_heads * shape.key_width), 4.0F);
     v = random.vector(tokens * static_cast<size_t>(shape.kv_heads * shape.value_width), 4.0F);
+    // Below, among and above the scores.
+    sinks = random.vector(static_cast<size_t>(shape.kv_heads * shape.group), 30.0F);
   }
 };
 
@@ -59,7 +65,14 @@ class Runner {
     v_ = ops_->adopt(weights_.encode("v", {tokens, shape.kv_heads * shape.value_width}, rows.v, Format::kF32));
     pages_each_ = shape.tokens / kPageTokens + 1;
     constexpr int32_t kSequences = 4;
-    const PagedKv kv{.kv_heads = shape.kv_heads, .key_width = shape.key_width, .value_width = shape.value_width};
+    if (shape.sinks) {
+      sinks_ = ops_->adopt(weights_.encode("sinks", {shape.kv_heads * shape.group}, rows.sinks, Format::kF32));
+    }
+    const PagedKv kv{.kv_heads = shape.kv_heads,
+                     .key_width = shape.key_width,
+                     .value_width = shape.value_width,
+                     .window = shape.window,
+                     .values = shape.prefix_values ? PagedKv::Values::kPrefixOfKey : PagedKv::Values::kOwn};
     ops_->allocate_state({.layers = {kv, kv}, .kv_type = KvType::kF16}, pages_each_ * kSequences);
     for (int32_t s = 0; s < kSequences; ++s) {
       TestSequence& sequence = sequences_.emplace_back();
@@ -86,8 +99,9 @@ class Runner {
     Batch batch;
     for (const auto& [sequence, count] : slices) testing::add_slice(batch, sequences_[sequence], count);
     ops_->begin_step(batch, nullptr);
-    const Tensor out = ops_->attention(ops_->embed(q_), ops_->embed(k_), ops_->embed(v_),
-                                       {.layer = 1, .heads = shape_.kv_heads * shape_.group, .scale = kScale});
+    const Tensor out =
+        ops_->attention(ops_->embed(q_), ops_->embed(k_), shape_.prefix_values ? Tensor() : ops_->embed(v_),
+                        {.layer = 1, .heads = shape_.kv_heads * shape_.group, .scale = kScale, .sinks = sinks_});
     const std::span<const float> values = ops_->read(out);
     std::vector<float> results(values.begin(), values.end());
     ops_->end_step();
@@ -107,7 +121,7 @@ class Runner {
   Ledger ledger_{kPlenty};
   SyntheticWeights weights_{1};
   std::unique_ptr<Ops> ops_;
-  Weight q_, k_, v_;
+  Weight q_, k_, v_, sinks_;
   int32_t pages_each_ = 0;
   std::vector<TestSequence> sequences_;
 };
@@ -124,13 +138,17 @@ std::vector<float> expected_row(const Shape& shape, const Rows& rows, int32_t to
     const int32_t kv_head = head / shape.group;
     std::vector<const float*> keys;
     std::vector<const float*> values;
-    for (int32_t p = 0; p <= token; ++p) {
+    const int32_t first = shape.window > 0 ? std::max(0, token - shape.window + 1) : 0;
+    for (int32_t p = first; p <= token; ++p) {
       keys.push_back(&k[static_cast<size_t>((p * shape.kv_heads + kv_head) * shape.key_width)]);
-      values.push_back(&v[static_cast<size_t>((p * shape.kv_heads + kv_head) * shape.value_width)]);
+      const float* own = &v[static_cast<size_t>((p * shape.kv_heads + kv_head) * shape.value_width)];
+      values.push_back(shape.prefix_values ? keys.back() : own);
     }
+    reference::AttentionView view{
+        .keys = keys, .values = values, .scale = kScale, .first_position = static_cast<size_t>(first)};
+    if (shape.sinks) view.sink = rows.sinks[static_cast<size_t>(head)];
     const auto query = static_cast<size_t>((token * shape.kv_heads * shape.group + head) * shape.key_width);
-    arithmetic->attend(std::span(rows.q).subspan(query, static_cast<size_t>(shape.key_width)),
-                       {.keys = keys, .values = values, .scale = kScale},
+    arithmetic->attend(std::span(rows.q).subspan(query, static_cast<size_t>(shape.key_width)), view,
                        std::span(result).subspan(static_cast<size_t>(head * shape.value_width),
                                                  static_cast<size_t>(shape.value_width)));
   }
@@ -194,6 +212,77 @@ TEST_P(CpuAttention, FollowsTheContractInLongContexts) {
     EXPECT_TRUE(same(last, expected, prompt.row_floats())) << tokens;
     if (tokens > 1) decode.step({{0, tokens - 1}});
     EXPECT_TRUE(same(decode.step({{0, 1}}), expected, prompt.row_floats())) << "decoding " << tokens;
+  }
+}
+
+/// Windows that end inside, at and across chunks and spans, with and without what else attention can do.
+std::vector<Shape> windowed_shapes(int32_t tokens, int32_t width) {
+  std::vector<Shape> shapes;
+  for (const int32_t window : {1, 5, 63, 64, 65, 128, 200, 1000, 1024, 1100}) {
+    shapes.push_back({.kv_heads = 1 + window % 2,
+                      .group = 1 + window % 3,
+                      .key_width = width,
+                      .value_width = width,
+                      .tokens = tokens,
+                      .window = window,
+                      .sinks = window % 5 == 0,
+                      .prefix_values = window == 65});
+  }
+  return shapes;
+}
+
+TEST_P(CpuAttention, SeesItsWindowOnly) {
+  const int32_t tokens = scalar() ? 300 : 2300;
+  for (const Shape& shape : windowed_shapes(tokens, scalar() ? 8 : 32)) {
+    if (scalar() && shape.window > 300) continue;
+    const Rows rows(shape);
+    Runner prompt(shape, rows, *GetParam(), 2);
+    const std::vector<float> all = prompt.run(tokens);
+    for (const int32_t token :
+         {0, 1, 64, 65, 127, 128, 199, 200, 263, 1023, 1024, 1087, 1088, 2047, 2100, tokens - 1}) {
+      if (token >= tokens) continue;
+      std::vector<float> row;
+      prompt.append(row, all, token, 1);
+      EXPECT_TRUE(same(row, expected_row(shape, rows, token), prompt.row_floats())) << describe(shape) << ", " << token;
+    }
+    for (const int32_t done : {tokens - 1, 1024, 1100}) {
+      if (done >= tokens) continue;
+      Runner decode(shape, rows, *GetParam(), 3);
+      decode.step({{0, done}});
+      EXPECT_TRUE(same(decode.step({{0, 1}}), expected_row(shape, rows, done), decode.row_floats()))
+          << describe(shape) << ", decoding " << done;
+    }
+    Runner chunked(shape, rows, *GetParam(), 3);
+    EXPECT_TRUE(same(chunked.run(37), all, chunked.row_floats())) << describe(shape) << ", chunks of 37";
+  }
+}
+
+TEST_P(CpuAttention, SinksAndValuesInKeysFollowTheContract) {
+  for (const int32_t tokens : {1, 64, 70, 150, 1100}) {
+    if (scalar() && tokens > 150) continue;
+    for (const auto& [sinks, prefix] : {std::pair{true, false}, {false, true}, {true, true}}) {
+      const Shape shape{.kv_heads = 1,
+                        .group = 5,
+                        .key_width = 40,
+                        .value_width = prefix ? 24 : 40,
+                        .tokens = tokens,
+                        .sinks = sinks,
+                        .prefix_values = prefix};
+      const Rows rows(shape);
+      Runner prompt(shape, rows, *GetParam(), 2);
+      const std::vector<float> all = prompt.run(tokens);
+      for (const int32_t token : {0, 63, 64, 100, tokens - 1}) {
+        if (token >= tokens) continue;
+        std::vector<float> row;
+        prompt.append(row, all, token, 1);
+        EXPECT_TRUE(same(row, expected_row(shape, rows, token), prompt.row_floats()))
+            << describe(shape) << ", " << token;
+      }
+      Runner decode(shape, rows, *GetParam(), 3);
+      if (tokens > 1) decode.step({{0, tokens - 1}});
+      EXPECT_TRUE(same(decode.step({{0, 1}}), expected_row(shape, rows, tokens - 1), decode.row_floats()))
+          << describe(shape) << ", decoding";
+    }
   }
 }
 

@@ -46,6 +46,27 @@ TEST(Counting, FollowsShapesAndAddsCosts) {
   EXPECT_EQ(meter.total().weight_bytes, 3 * 68 + 96 * 36);
 }
 
+TEST(Counting, AttentionSeesItsWindowAndReadsValuesInKeysOnce) {
+  const auto cost_of = [](int32_t window, PagedKv::Values values) {
+    const PagedKv layer{.kv_heads = 1, .key_width = 32, .value_width = 16, .window = window, .values = values};
+    testing::TestSequence sequence{.tokens = std::vector<int32_t>(10), .done = 5, .pages = {0}};
+    Batch batch;
+    testing::add_slice(batch, sequence, 4);
+    return cost::attention(layer, 3, batch);
+  };
+  const auto own = PagedKv::Values::kOwn;
+  // Positions 5 to 8: each sees 4; positions 2 to 8 are read, four written.
+  EXPECT_EQ(cost_of(4, own).multiply_adds, 4 * 4 * 3 * (32 + 16));
+  EXPECT_EQ(cost_of(4, own).state_bytes, (7 + 4) * (32 + 16) * 2);
+  // 6, 7, 7, 7 of them; position 0 is still seen.
+  EXPECT_EQ(cost_of(7, own).multiply_adds, 27 * 3 * (32 + 16));
+  EXPECT_EQ(cost_of(7, own).state_bytes, (9 + 4) * (32 + 16) * 2);
+  EXPECT_EQ(cost_of(100, own).multiply_adds, cost_of(0, own).multiply_adds);
+  EXPECT_EQ(cost_of(100, own).state_bytes, cost_of(0, own).state_bytes);
+  EXPECT_EQ(cost_of(0, PagedKv::Values::kPrefixOfKey).multiply_adds, cost_of(0, own).multiply_adds);
+  EXPECT_EQ(cost_of(0, PagedKv::Values::kPrefixOfKey).state_bytes, (9 + 4) * 32 * 2);
+}
+
 TEST(Counting, HasNoValues) {
   const auto ops = make_counting_ops();
   EXPECT_THROW(ops->read({}), Error);

@@ -1,6 +1,7 @@
 // The two numerics of the reference against formulas in double, with bounds that follow from the roundings.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <functional>
 #include <limits>
@@ -202,7 +203,18 @@ TEST_P(Reference, GatedMlp) {
   }
 }
 
-TEST_P(Reference, AttentionOfGroupedHeads) {
+struct AttentionCase {
+  int32_t window = 0;
+  bool sinks = false;
+  PagedKv::Values values = PagedKv::Values::kOwn;
+};
+
+class ReferenceAttention : public Reference {
+ protected:
+  void check(const AttentionCase& tested);
+};
+
+void ReferenceAttention::check(const AttentionCase& tested) {
   constexpr int32_t kHeads = 4;
   constexpr int32_t kKvHeads = 2;
   constexpr int32_t kKeyWidth = 8;
@@ -217,8 +229,15 @@ TEST_P(Reference, AttentionOfGroupedHeads) {
   const Weight q_table = ops_->adopt(weights_.encode("q", {kTokens, kHeads * kKeyWidth}, q, Format::kF32));
   const Weight k_table = ops_->adopt(weights_.encode("k", {kTokens, kKvHeads * kKeyWidth}, k, Format::kF32));
   const Weight v_table = ops_->adopt(weights_.encode("v", {kTokens, kKvHeads * kValueWidth}, v, Format::kF32));
+  const std::vector<float> sinks{-3.0F, 0.0F, 2.0F, 9.0F};
+  const Weight sinks_table = ops_->adopt(weights_.encode("sinks", {kHeads}, sinks, Format::kF32));
+  const bool in_keys = tested.values == PagedKv::Values::kPrefixOfKey;
   ops_->allocate_state({.layers = {{.kv_heads = 1, .key_width = 4, .value_width = 4},
-                                   {.kv_heads = kKvHeads, .key_width = kKeyWidth, .value_width = kValueWidth}},
+                                   {.kv_heads = kKvHeads,
+                                    .key_width = kKeyWidth,
+                                    .value_width = kValueWidth,
+                                    .window = tested.window,
+                                    .values = tested.values}},
                         .kv_type = KvType::kF16},
                        4);
   TestSequence sequence;
@@ -231,8 +250,9 @@ TEST_P(Reference, AttentionOfGroupedHeads) {
     Batch batch;
     testing::add_slice(batch, sequence, count);
     ops_->begin_step(batch, nullptr);
-    const Tensor y = ops_->attention(ops_->embed(q_table), ops_->embed(k_table), ops_->embed(v_table),
-                                     {.layer = 1, .heads = kHeads, .scale = kScale});
+    const Tensor y =
+        ops_->attention(ops_->embed(q_table), ops_->embed(k_table), in_keys ? Tensor() : ops_->embed(v_table),
+                        {.layer = 1, .heads = kHeads, .scale = kScale, .sinks = tested.sinks ? sinks_table : Weight()});
     const std::span<const float> values = ops_->read(y);
     results.insert(results.end(), values.begin(), values.end());
     ops_->end_step();
@@ -246,8 +266,9 @@ TEST_P(Reference, AttentionOfGroupedHeads) {
     for (int32_t head = 0; head < kHeads; ++head) {
       const int32_t kv_head = head / 2;
       std::vector<double> weights;
-      double sum = 0;
-      for (int32_t p = 0; p <= t; ++p) {
+      double sum = tested.sinks ? std::exp(double{sinks[head]}) : 0.0;
+      const int32_t first = tested.window > 0 ? std::max(0, t - tested.window + 1) : 0;
+      for (int32_t p = first; p <= t; ++p) {
         double score = 0;
         for (int32_t d = 0; d < kKeyWidth; ++d) {
           score += double{q[(t * kHeads + head) * kKeyWidth + d]} * k[(p * kKvHeads + kv_head) * kKeyWidth + d];
@@ -256,11 +277,28 @@ TEST_P(Reference, AttentionOfGroupedHeads) {
       }
       for (int32_t d = 0; d < kValueWidth; ++d) {
         double expected = 0;
-        for (int32_t p = 0; p <= t; ++p) expected += weights[p] / sum * v[(p * kKvHeads + kv_head) * kValueWidth + d];
+        for (int32_t p = first; p <= t; ++p) {
+          const size_t row = p * kKvHeads + kv_head;
+          expected += weights[p - first] / sum * (in_keys ? k[row * kKeyWidth + d] : v[row * kValueWidth + d]);
+        }
         ASSERT_NEAR(results[(t * kHeads + head) * kValueWidth + d], expected, bound) << t << " " << head << " " << d;
       }
     }
   }
+}
+
+INSTANTIATE_TEST_SUITE_P(Numerics, ReferenceAttention,
+                         ::testing::Values(ReferenceNumerics::kContract, ReferenceNumerics::kExact),
+                         [](const auto& tested) {
+                           return tested.param == ReferenceNumerics::kContract ? "contract" : "exact";
+                         });
+
+TEST_P(ReferenceAttention, OfGroupedHeads) { check({}); }
+TEST_P(ReferenceAttention, WithinAWindow) { check({.window = 70}); }
+TEST_P(ReferenceAttention, WithSinks) { check({.sinks = true}); }
+TEST_P(ReferenceAttention, OfValuesThatArePrefixesOfKeys) { check({.values = PagedKv::Values::kPrefixOfKey}); }
+TEST_P(ReferenceAttention, WithAllOfThese) {
+  check({.window = 33, .sinks = true, .values = PagedKv::Values::kPrefixOfKey});
 }
 
 TEST_P(Reference, PagesAreSavedRestoredAndCopied) {

@@ -102,7 +102,8 @@ void AttentionRunner::plan_blocks(const KvPool& pages, const AttentionCall& call
   int64_t multiply_adds = 0;
   int64_t tokens = 0;
   for (const SequenceSlice& sequence : call.batch->sequences) {
-    const int64_t seen = sequence.first_position + (sequence.n_tokens + 1) / 2;
+    int64_t seen = sequence.first_position + (sequence.n_tokens + 1) / 2;
+    if (layer.window > 0) seen = std::min<int64_t>(seen, layer.window);
     multiply_adds += sequence.n_tokens * seen * call.heads * (layer.key_width + layer.value_width);
     tokens += sequence.n_tokens;
   }
@@ -121,7 +122,11 @@ void AttentionRunner::plan_blocks(const KvPool& pages, const AttentionCall& call
       block.sequence = &sequence;
       block.first_token = first;
       block.n_tokens = std::min(static_cast<int32_t>(block_tokens), sequence.n_tokens - first);
-      block.n_chunks = (sequence.first_position + first + block.n_tokens - 1) / kPageTokens + 1;
+      const int32_t first_position = sequence.first_position + first;
+      if (layer.window > 0 && first_position >= layer.window) {
+        block.first_chunk = (first_position - layer.window + 1) / kSpanTokens * kSpanChunks;
+      }
+      block.n_chunks = (first_position + block.n_tokens - 1) / kPageTokens + 1 - block.first_chunk;
       blocks_.push_back(block);
     }
   }
@@ -156,6 +161,7 @@ void AttentionRunner::append(KvPool& pages, const AttentionCall& call, const Tok
                      layer.key_width);
     uint16_t* keys = base + key_offset + slot;
     for (int32_t d = 0; d < layer.key_width; ++d) keys[static_cast<int64_t>(d) * kPageTokens] = halves[d];
+    if (call.v == nullptr) continue;
     kernels_.to_half(call.v + row * value_stride + static_cast<int64_t>(kv_head) * layer.value_width,
                      base + value_offset + static_cast<int64_t>(slot) * layer.value_width, layer.value_width);
   }
@@ -168,7 +174,7 @@ void AttentionRunner::attend(const KvPool& pages, const AttentionCall& call, con
   const int64_t row = token_block.sequence->first_row + token_block.first_token;
   const int64_t first_head = static_cast<int64_t>(item.kv_head) * group;
   const bool by_span = token_block.run_chunks % kSpanChunks == 0;
-  const int32_t first_chunk = item.run * token_block.run_chunks;
+  const int32_t first_chunk = item.run * token_block.run_chunks;  // from the block's first on
 
   AttentionBlock block{};
   block.queries_stride = static_cast<int64_t>(call.heads) * layer.key_width;
@@ -183,9 +189,12 @@ void AttentionRunner::attend(const KvPool& pages, const AttentionCall& call, con
   block.page_halves = pages.page_halves();
   block.key_offset = pages.key_offset(call.layer, item.kv_head);
   block.value_offset = pages.value_offset(call.layer, item.kv_head);
+  block.values_are_keys = layer.values == PagedKv::Values::kPrefixOfKey;
   block.pages = token_block.sequence->pages.data();
-  block.first_chunk = first_chunk;
-  block.end_chunk = std::min(first_chunk + token_block.run_chunks, token_block.n_chunks);
+  block.window = layer.window;
+  block.sinks = call.sinks != nullptr ? call.sinks + first_head : nullptr;
+  block.first_chunk = token_block.first_chunk + first_chunk;
+  block.end_chunk = token_block.first_chunk + std::min(first_chunk + token_block.run_chunks, token_block.n_chunks);
   block.out_stride = static_cast<int64_t>(call.heads) * layer.value_width;
   block.out = call.out + row * block.out_stride + first_head * layer.value_width;
   block.scratch = scratch;
@@ -209,7 +218,10 @@ void AttentionRunner::merge(const AttentionCall& call, const PagedKv& layer, con
   const int64_t row = block.sequence->first_row + block.first_token;
   PartialMerge merge{};
   merge.partials = partials_.at_least(0) + block.partials_offset + kv_head * block.partials_floats;
+  merge.first_chunk = block.first_chunk;
   merge.first_position = block.sequence->first_position + block.first_token;
+  merge.window = layer.window;
+  merge.sinks = call.sinks != nullptr ? call.sinks + static_cast<int64_t>(kv_head) * group : nullptr;
   merge.n_rows = block.n_tokens * group;
   merge.group = group;
   merge.value_width = layer.value_width;

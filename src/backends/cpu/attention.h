@@ -17,10 +17,11 @@ struct AttentionCall {
   int32_t layer = 0;
   int32_t heads = 0;
   float scale = 0.0F;
-  const float* q = nullptr;  // [n_tokens, heads * key_width]
-  const float* k = nullptr;  // [n_tokens, kv_heads * key_width]
-  const float* v = nullptr;  // [n_tokens, kv_heads * value_width]
-  float* out = nullptr;      // [n_tokens, heads * value_width]
+  const float* sinks = nullptr;  // [heads] or null
+  const float* q = nullptr;      // [n_tokens, heads * key_width]
+  const float* k = nullptr;      // [n_tokens, kv_heads * key_width]
+  const float* v = nullptr;      // [n_tokens, kv_heads * value_width], or null where values are prefixes of keys
+  float* out = nullptr;          // [n_tokens, heads * value_width]
 };
 
 class AttentionRunner {
@@ -35,7 +36,8 @@ class AttentionRunner {
     const SequenceSlice* sequence = nullptr;
     int32_t first_token = 0;  // of the sequence's
     int32_t n_tokens = 0;
-    int32_t n_chunks = 0;         // that its last token sees
+    int32_t first_chunk = 0;      // of the span in which its first token's window begins
+    int32_t n_chunks = 0;         // from there to its last token's
     int32_t run_chunks = 0;       // chunks of one item; >= n_chunks: all of them
     int32_t n_runs = 0;           // items for each kv head
     int64_t partials_offset = 0;  // of its first kv head; floats

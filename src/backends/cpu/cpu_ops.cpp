@@ -277,9 +277,10 @@ class CpuOps final : public Ops {
                             .layer = attention.layer,
                             .heads = attention.heads,
                             .scale = attention.scale,
+                            .sinks = weights_.vector(attention.sinks),
                             .q = data(q),
                             .k = data(k),
-                            .v = data(v),
+                            .v = layer.values == PagedKv::Values::kOwn ? data(v) : nullptr,
                             .out = arena_.data(out)});
     return out;
   }

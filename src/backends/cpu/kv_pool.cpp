@@ -15,7 +15,7 @@ void KvPool::allocate(Ledger& ledger, const StateLayout& layout, int64_t n_pages
   page_halves_ = 0;
   for (const PagedKv& layer : layout.layers) {
     layer_offsets_.push_back(page_halves_);
-    page_halves_ += static_cast<int64_t>(layer.kv_heads) * (layer.key_width + layer.value_width) * kPageTokens;
+    page_halves_ += static_cast<int64_t>(layer.kv_heads) * (layer.key_width + layer.stored_value_width()) * kPageTokens;
   }
   n_pages_ = n_pages;
   const uint64_t fitting_tokens = ledger.available_bytes() / std::max<uint64_t>(1, layout.page_bytes()) * kPageTokens;
@@ -26,7 +26,7 @@ void KvPool::allocate(Ledger& ledger, const StateLayout& layout, int64_t n_pages
 int64_t KvPool::key_offset(int32_t layer_index, int32_t kv_head) const {
   const PagedKv& kv = layer(layer_index);
   return layer_offsets_[static_cast<size_t>(layer_index)] +
-         static_cast<int64_t>(kv_head) * (kv.key_width + kv.value_width) * kPageTokens;
+         static_cast<int64_t>(kv_head) * (kv.key_width + kv.stored_value_width()) * kPageTokens;
 }
 
 int64_t KvPool::value_offset(int32_t layer_index, int32_t kv_head) const {

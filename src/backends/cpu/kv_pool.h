@@ -1,6 +1,6 @@
 #pragma once
 // The KV pages of the CPU backend. A page holds 64 positions of all layers: for each layer and kv head the keys
-// [key_width][64], then the values [64][value_width], as halves. Keys lie transposed so that a vector holds one
+// [key_width][64], then the values [64][stored_value_width], as halves. Keys lie transposed so that a vector holds one
 // dimension of many positions (kernels/vector_attention.h).
 #include <cstdint>
 #include <span>

@@ -40,9 +40,10 @@ struct ChunkTile {
   const Cached* values;  // [64][value_width]
   int32_t key_width;
   int32_t value_width;
-  const int32_t* visible;  // [rows] positions that each row sees, 1 to 64, rising
-  float* state;            // [rows][partial_floats]
-  bool first;              // chunk of the partial: nothing to merge with
+  const int32_t* seen_from;  // [rows] each row sees the positions [seen_from, seen_to) of the chunk, at least one of
+  const int32_t* seen_to;    // [rows] them; neither ever falls from one row to the next
+  float* state;              // [rows][partial_floats]
+  bool first;                // chunk of the partial: nothing to merge with
   // What is read next, fetched meanwhile: a page lies far from the one before it, where no hardware looks ahead.
   const Cached* next_keys;
   const Cached* next_values;
@@ -62,7 +63,8 @@ inline __attribute__((always_inline)) void tile_scores(const ChunkTile<Cached>& 
   constexpr int kVectors = S::kTileVectors;
   constexpr int kPanel = kVectors * S::kLanes;
   static_assert(kChunk % kPanel == 0);
-  for (int panel = 0; panel < tile.visible[kRows - 1]; panel += kPanel) {
+  const int first_panel = tile.seen_from[0] / kPanel * kPanel;
+  for (int panel = first_panel; panel < tile.seen_to[kRows - 1]; panel += kPanel) {
     V sums[kRows][kVectors];
 #pragma GCC unroll 8
     for (int r = 0; r < kRows; ++r) {
@@ -71,7 +73,7 @@ inline __attribute__((always_inline)) void tile_scores(const ChunkTile<Cached>& 
     }
     const Cached* key = tile.keys + panel;
     for (int32_t d = 0; d < tile.key_width; ++d, key += kChunk) {
-      if (panel == 0) fetch_row(tile.next_keys, d, kChunk);
+      if (panel == first_panel) fetch_row(tile.next_keys, d, kChunk);
       V keys[kVectors];
 #pragma GCC unroll 8
       for (int j = 0; j < kVectors; ++j) keys[j] = load_cached<S>(key + j * S::kLanes);
@@ -96,14 +98,17 @@ struct MaximumAndSum {
   float sum;
 };
 template <class S>
-inline MaximumAndSum softmax_chunk(float* scores, int32_t visible) {
+inline MaximumAndSum softmax_chunk(float* scores, int32_t from, int32_t to) {
   using V = typename S::V;
   constexpr int kVectors = kChunk / S::kLanes;
   const V lowest = S::set(-__builtin_inff());
   V e[kVectors];
   for (int j = 0; j < kVectors; ++j) e[j] = S::load(scores + j * S::kLanes);
-  if (visible < kChunk) {
-    for (int j = 0; j < kVectors; ++j) e[j] = S::first_lanes(e[j], visible - j * S::kLanes, lowest);
+  if (to < kChunk) {
+    for (int j = 0; j < kVectors; ++j) e[j] = S::first_lanes(e[j], to - j * S::kLanes, lowest);
+  }
+  if (from > 0) {
+    for (int j = 0; j < kVectors; ++j) e[j] = S::first_lanes(lowest, from - j * S::kLanes, e[j]);
   }
   V highest = e[0];
   for (int j = 1; j < kVectors; ++j) highest = S::maximum(highest, e[j]);
@@ -137,6 +142,23 @@ inline void exponentiate(MergeFactors& factors) {
   }
 }
 
+struct PositionRange {
+  int32_t from;
+  int32_t to;
+};
+/// Adds the values of some positions of the chunk to the sums of one row.
+template <class S, int kVectors, class Cached>
+inline __attribute__((always_inline)) void add_positions(const ChunkTile<Cached>& tile, const float* weights,
+                                                         PositionRange positions, int32_t column,
+                                                         typename S::V (&sums)[kVectors]) {
+  const Cached* value = tile.values + static_cast<int64_t>(positions.from) * tile.value_width + column;
+  for (int32_t t = positions.from; t < positions.to; ++t, value += tile.value_width) {
+    const typename S::V weight = S::set(weights[t]);
+#pragma GCC unroll 8
+    for (int j = 0; j < kVectors; ++j) sums[j] = S::fma(weight, load_cached<S>(value + j * S::kLanes), sums[j]);
+  }
+}
+
 /// The outputs of kVectors vectors of columns from `column` on, and their merge into the state.
 template <class S, int kRows, int kVectors, class Cached>
 inline __attribute__((always_inline)) void tile_outputs(const ChunkTile<Cached>& tile, const float* weights,
@@ -148,9 +170,18 @@ inline __attribute__((always_inline)) void tile_outputs(const ChunkTile<Cached>&
 #pragma GCC unroll 8
     for (int j = 0; j < kVectors; ++j) sums[r][j] = S::zero();
   }
-  const Cached* value = tile.values + column;
-  const int32_t common = tile.visible[0];
-  for (int32_t t = 0; t < common; ++t, value += tile.value_width) {
+  // Positions that all rows see. Earlier rows of the tile may see a few before them, later rows a few after them.
+  const int32_t common_from = tile.seen_from[kRows - 1];
+  const int32_t common_to = tile.seen_to[0] > common_from ? tile.seen_to[0] : common_from;
+  if (tile.seen_from[0] < common_from) {
+#pragma GCC unroll 8
+    for (int r = 0; r < kRows; ++r) {
+      const int32_t to = tile.seen_to[r] < common_from ? tile.seen_to[r] : common_from;
+      add_positions<S, kVectors>(tile, weights + r * kChunk, {tile.seen_from[r], to}, column, sums[r]);
+    }
+  }
+  const Cached* value = tile.values + static_cast<int64_t>(common_from) * tile.value_width + column;
+  for (int32_t t = common_from; t < common_to; ++t, value += tile.value_width) {
     if (column == 0) fetch_row(tile.next_values, t, tile.value_width);
     V values[kVectors];
 #pragma GCC unroll 8
@@ -165,15 +196,7 @@ inline __attribute__((always_inline)) void tile_outputs(const ChunkTile<Cached>&
   const int64_t stride = partial_floats(tile.value_width);
 #pragma GCC unroll 8
   for (int r = 0; r < kRows; ++r) {
-    // Later rows of the tile may see a few positions more.
-    const Cached* rest = value;
-    for (int32_t t = common; t < tile.visible[r]; ++t, rest += tile.value_width) {
-      const V weight = S::set(weights[r * kChunk + t]);
-#pragma GCC unroll 8
-      for (int j = 0; j < kVectors; ++j) {
-        sums[r][j] = S::fma(weight, load_cached<S>(rest + j * S::kLanes), sums[r][j]);
-      }
-    }
+    add_positions<S, kVectors>(tile, weights + r * kChunk, {common_to, tile.seen_to[r]}, column, sums[r]);
     float* state = tile.state + r * stride + column;
     const V a = S::set(factors.a[r]);
     const V b = S::set(factors.b[r]);
@@ -194,7 +217,7 @@ inline void tile_rest(const ChunkTile<Cached>& tile, const float* weights, const
   for (int r = 0; r < kRows; ++r) {
     for (int32_t c = column; c < tile.value_width; ++c) {
       float sum = 0.0F;
-      for (int32_t t = 0; t < tile.visible[r]; ++t) {
+      for (int32_t t = tile.seen_from[r]; t < tile.seen_to[r]; ++t) {
         const float value = load_cached_one<S>(tile.values + t * tile.value_width + c);
         sum = __builtin_fmaf(weights[r * kChunk + t], value, sum);
       }
@@ -213,7 +236,7 @@ void attend_tile(const ChunkTile<Cached>& tile) {
   MergeFactors factors;
   float maxima[kRows];
   for (int r = 0; r < kRows; ++r) {
-    chunk[r] = softmax_chunk<S>(scores + r * kChunk, tile.visible[r]);
+    chunk[r] = softmax_chunk<S>(scores + r * kChunk, tile.seen_from[r], tile.seen_to[r]);
     maxima[r] = chunk[r].maximum;
     if (tile.first) continue;
     const float before = tile.state[r * stride + tile.value_width];
@@ -270,6 +293,26 @@ void merge_row(float* left, const float* right, int32_t value_width) {
   left[value_width + 1] = __builtin_fmaf(left[value_width + 1], a, right[value_width + 1] * b);
 }
 
+/// The partial of one row and its sink: a score without a value.
+template <class S>
+void merge_sink(float* state, float sink, int32_t value_width) {
+  const float before = state[value_width];
+  const float maximum = before > sink ? before : sink;
+  MergeFactors factors;
+  factors.a[0] = before - maximum;
+  factors.b[0] = sink - maximum;
+  exponentiate<S>(factors);
+  const float a = factors.a[0];
+  for (int32_t c = 0; c < value_width; ++c) state[c] = __builtin_fmaf(state[c], a, 0.0F);
+  state[value_width] = maximum;
+  state[value_width + 1] = __builtin_fmaf(state[value_width + 1], a, factors.b[0]);
+}
+
+/// The first position that a query at `position` sees.
+inline int32_t window_start(int32_t position, int32_t window) {
+  return window > 0 && position >= window ? position - window + 1 : 0;
+}
+
 /// The result of one row.
 template <class S>
 void normalise_row(const float* state, int32_t value_width, float* out) {
@@ -297,7 +340,7 @@ class BlockPass {
     const bool by_chunk = block_.result == AttentionResult::kChunkPartials;
     float* state = to_partials ? block_.partials : total_;
     for (int32_t chunk = block_.first_chunk; chunk < block_.end_chunk; ++chunk) {
-      const bool first = by_chunk || chunk == block_.first_chunk || chunk % kSpanChunks == 0;
+      const bool first = by_chunk || chunk % kSpanChunks == 0;
       if (first && chunk != block_.first_chunk) {
         if (to_partials) {
           state += n_rows_ * stride_;
@@ -306,7 +349,11 @@ class BlockPass {
           state = span_;
         }
       }
-      attend_chunk(chunk, state, first);
+      // The windows of later rows may begin in this chunk, so that they have nothing of this span yet.
+      const int32_t from = first_row(chunk);
+      const int32_t to = end_row(chunk * kChunk + kChunk - 1);
+      const int32_t begun = first ? from : end_row(chunk * kChunk - 1);
+      if (from < to) attend_chunk(chunk, state, {from, begun < from ? from : begun, to});
     }
     if (!to_partials) {
       finish_span(block_.end_chunk);
@@ -324,83 +371,128 @@ class BlockPass {
     }
   }
 
-  /// The first row that sees a position of the chunk; later rows do too.
+  /// Rows that see a position of a chunk: [from, begun) have seen earlier ones of the same partial, [begun, to) have
+  /// not.
+  struct Rows {
+    int32_t from;
+    int32_t begun;
+    int32_t to;
+  };
+
+  /// The first row that is not wholly before the chunk.
   int32_t first_row(int32_t chunk) const {
     const int32_t token = chunk * kChunk - block_.first_position;
     return token > 0 ? token * block_.group : 0;
   }
+  /// The first row whose window begins after this position: n_rows_ if there is none.
+  int32_t end_row(int32_t position) const {
+    if (block_.window == 0) return position < 0 ? 0 : n_rows_;
+    const int32_t token = position - block_.first_position + block_.window;
+    if (position < 0 || token <= 0) return 0;
+    return token < block_.n_tokens ? token * block_.group : n_rows_;
+  }
+  int32_t position_of(int32_t row) const { return block_.first_position + row / block_.group; }
 
-  void attend_chunk(int32_t chunk, float* state, bool first) {
-    const int32_t from = first_row(chunk);
+  void attend_chunk(int32_t chunk, float* state, const Rows& rows) {
     const uint16_t* keys = page(chunk) + block_.key_offset;
     const uint16_t* values = page(chunk) + block_.value_offset;
-    if (n_rows_ - from <= 2 * S::kTileRows) {
+    if (rows.to - rows.from <= 2 * S::kTileRows && !block_.values_are_keys) {
       const uint16_t* next = page(chunk + 1 < block_.end_chunk ? chunk + 1 : chunk);
       attend_tiles<uint16_t>({.queries = nullptr,
                               .keys = keys,
                               .values = values,
                               .key_width = block_.key_width,
                               .value_width = block_.value_width,
-                              .visible = nullptr,
+                              .seen_from = nullptr,
+                              .seen_to = nullptr,
                               .state = state,
-                              .first = first,
+                              .first = false,
                               .next_keys = next + block_.key_offset,
                               .next_values = next + block_.value_offset},
-                             chunk);
+                             chunk, rows);
       return;
     }
     for (int32_t i = 0; i < kChunk * block_.key_width; i += S::kLanes) S::store(keys_ + i, S::load_half(keys + i));
-    for (int32_t i = 0; i < kChunk * block_.value_width; i += S::kLanes) {
-      S::store(values_ + i, S::load_half(values + i));
+    if (block_.values_are_keys) {
+      for (int32_t t = 0; t < kChunk; ++t) {
+        for (int32_t d = 0; d < block_.value_width; ++d) values_[t * block_.value_width + d] = keys_[d * kChunk + t];
+      }
+    } else {
+      for (int32_t i = 0; i < kChunk * block_.value_width; i += S::kLanes) {
+        S::store(values_ + i, S::load_half(values + i));
+      }
     }
     attend_tiles<float>({.queries = nullptr,
                          .keys = keys_,
                          .values = values_,
                          .key_width = block_.key_width,
                          .value_width = block_.value_width,
-                         .visible = nullptr,
+                         .seen_from = nullptr,
+                         .seen_to = nullptr,
                          .state = state,
-                         .first = first,
+                         .first = false,
                          .next_keys = nullptr,
                          .next_values = nullptr},
-                        chunk);
+                        chunk, rows);
   }
 
   const uint16_t* page(int32_t chunk) const { return block_.pool + block_.pages[chunk] * block_.page_halves; }
 
-  /// `all`: the chunk and the state of row 0; each tile gets its own queries, visible and state.
   template <class Cached>
-  void attend_tiles(const ChunkTile<Cached>& all, int32_t chunk) {
-    const int32_t from = first_row(chunk);
-    const int32_t n_tiles = (n_rows_ - from + S::kTileRows - 1) / S::kTileRows;
+  void attend_tiles(ChunkTile<Cached> all, int32_t chunk, const Rows& rows) {
+    attend_tiles(all, chunk, rows.from, rows.begun);
+    all.first = true;
+    attend_tiles(all, chunk, rows.begun, rows.to);
+  }
+
+  /// `all`: the chunk and the state of row 0; each tile of the rows [from, to) gets its own queries, positions and
+  /// state.
+  template <class Cached>
+  void attend_tiles(const ChunkTile<Cached>& all, int32_t chunk, int32_t from, int32_t to) {
+    const int32_t n_tiles = (to - from + S::kTileRows - 1) / S::kTileRows;
     for (int32_t i = 0; i < n_tiles; ++i) {
       // Even tiles: seven rows as 4 + 3 rather than 6 + 1, which would wait for its sums.
-      const int32_t begin = from + (n_rows_ - from) * i / n_tiles;
-      const int32_t end = from + (n_rows_ - from) * (i + 1) / n_tiles;
-      int32_t visible[S::kTileRows];
+      const int32_t begin = from + (to - from) * i / n_tiles;
+      const int32_t end = from + (to - from) * (i + 1) / n_tiles;
+      int32_t seen_from[S::kTileRows];
+      int32_t seen_to[S::kTileRows];
       for (int32_t r = begin; r < end; ++r) {
-        const int32_t sees = block_.first_position + r / block_.group - chunk * kChunk + 1;
-        visible[r - begin] = sees < kChunk ? sees : kChunk;
+        const int32_t first = window_start(position_of(r), block_.window) - chunk * kChunk;
+        const int32_t sees = position_of(r) - chunk * kChunk + 1;
+        seen_from[r - begin] = first > 0 ? first : 0;
+        seen_to[r - begin] = sees < kChunk ? sees : kChunk;
       }
       ChunkTile<Cached> tile = all;
       tile.queries = queries_ + static_cast<int64_t>(begin) * block_.key_width;
-      tile.visible = visible;
+      tile.seen_from = seen_from;
+      tile.seen_to = seen_to;
       tile.state = all.state + begin * stride_;
       attend_rows<S, S::kTileRows>(end - begin, tile);
     }
   }
 
-  /// Merges a finished span, the one before `end_chunk`, into the total, unless it is the first.
+  /// Merges a finished span, the one before `end_chunk`, into the total, unless it is the first and lies there already.
   void finish_span(int32_t end_chunk) {
     const int32_t span_start = (end_chunk - 1) / kSpanChunks * kSpanChunks;
     if (span_start <= block_.first_chunk) return;
-    for (int32_t r = first_row(span_start); r < n_rows_; ++r) {
-      merge_row<S>(total_ + r * stride_, span_ + r * stride_, block_.value_width);
+    const int32_t begun = end_row(span_start * kChunk - 1);
+    const int32_t end = end_row(end_chunk * kChunk - 1);
+    for (int32_t r = first_row(span_start); r < end; ++r) {
+      float* total = total_ + r * stride_;
+      const float* span = span_ + r * stride_;
+      if (r < begun) {
+        merge_row<S>(total, span, block_.value_width);
+      } else {
+        for (int64_t i = 0; i < stride_; ++i) total[i] = span[i];
+      }
     }
   }
 
   void write_out() {
     for (int32_t r = 0; r < n_rows_; ++r) {
+      if (block_.sinks != nullptr) {
+        merge_sink<S>(total_ + r * stride_, block_.sinks[r % block_.group], block_.value_width);
+      }
       float* out = block_.out + r / block_.group * block_.out_stride +
                    static_cast<int64_t>(r % block_.group) * block_.value_width;
       normalise_row<S>(total_ + r * stride_, block_.value_width, out);
@@ -426,17 +518,26 @@ template <class S>
 void merge_partials(const PartialMerge& merge) {
   const int64_t stride = partial_floats(merge.value_width);
   const int64_t partial_stride = merge.n_rows * stride;
+  const int32_t per_span = merge.partials_per_span;
+  const int32_t positions = kSpanChunks * kChunk / per_span;  // of one partial
+  const int32_t origin = merge.first_chunk * kChunk;
   for (int32_t r = 0; r < merge.n_rows; ++r) {
-    float* total = merge.partials + r * stride;
-    // A partial is of kSpanTokens / partials_per_span positions; the row sees those that begin at or before its own.
-    const int32_t last = (merge.first_position + r / merge.group) / (kSpanChunks * kChunk / merge.partials_per_span);
-    for (int32_t span = 0; span <= last; span += merge.partials_per_span) {
-      float* left = total + span * partial_stride;
-      for (int32_t i = 1; i < merge.partials_per_span && span + i <= last; ++i) {
-        merge_row<S>(left, left + i * partial_stride, merge.value_width);
+    const int32_t position = merge.first_position + r / merge.group;
+    const int32_t first = (window_start(position, merge.window) - origin) / positions;
+    const int32_t last = (position - origin) / positions;
+    const auto partial = [&](int32_t i) { return merge.partials + r * stride + i * partial_stride; };
+    float* total = partial(first);
+    float* left = total;  // of the span under way
+    for (int32_t i = first + 1; i <= last; ++i) {
+      if (i % per_span != 0) {
+        merge_row<S>(left, partial(i), merge.value_width);
+        continue;
       }
-      if (span > 0) merge_row<S>(total, left, merge.value_width);
+      if (left != total) merge_row<S>(total, left, merge.value_width);
+      left = partial(i);
     }
+    if (left != total) merge_row<S>(total, left, merge.value_width);
+    if (merge.sinks != nullptr) merge_sink<S>(total, merge.sinks[r % merge.group], merge.value_width);
     float* out =
         merge.out + r / merge.group * merge.out_stride + static_cast<int64_t>(r % merge.group) * merge.value_width;
     normalise_row<S>(total, merge.value_width, out);

@@ -31,7 +31,7 @@ constexpr int64_t partial_floats(int64_t value_width) { return value_width + 2; 
 
 /// What an AttentionBlock leaves behind.
 enum class AttentionResult {
-  kFinal,          // `out`: all chunks from 0 on were given
+  kFinal,          // `out`: all chunks that some row sees were given
   kSpanPartials,   // `partials`: [spans][rows]; the chunks begin and end with a span, or with the sequence
   kChunkPartials,  // `partials`: [chunks][rows]
 };
@@ -52,8 +52,11 @@ struct AttentionBlock {
   int64_t page_halves;
   int64_t key_offset;  // of this layer and kv head inside a page
   int64_t value_offset;
+  bool values_are_keys;  // a value is the first value_width floats of its key; no value_offset
   const int32_t* pages;  // of the sequence
-  int32_t first_chunk;
+  int32_t window;        // positions that a query sees, its own the last; 0: all
+  const float* sinks;    // [group] of the first head on, or null
+  int32_t first_chunk;   // the first of a span, unless the result is kChunkPartials; no row need see it
   int32_t end_chunk;
   AttentionResult result;
   float* out;          // kFinal: of the first token's first head of the group
@@ -68,8 +71,11 @@ constexpr int64_t attention_scratch_floats(int64_t n_rows, int64_t key_width, in
 
 /// Merges the partials of each row, left to right: chunks of a span first, if they are chunks, then spans.
 struct PartialMerge {
-  float* partials;  // [spans or chunks][rows][partial_floats]; overwritten
+  float* partials;      // [spans or chunks][rows][partial_floats], from first_chunk on; overwritten
+  int32_t first_chunk;  // the first of a span
   int32_t first_position;
+  int32_t window;  // as in AttentionBlock, like sinks
+  const float* sinks;
   int32_t n_rows;  // n_tokens * group
   int32_t group;
   int32_t value_width;
