@@ -53,13 +53,6 @@ GrantedContext grant_context(const EngineOptions& options, const ModelProperties
   const int32_t largest = largest_context(ledger.available_bytes(), page_bytes, sequences);
   const bool chosen = options.context_tokens > 0;
   const int32_t wanted = chosen ? options.context_tokens : model.context_tokens;
-  const int32_t limit = model.context_limit_tokens;
-  if (limit > 0 && wanted > limit) {
-    throw Error(ErrorKind::kUsage,
-                fmt::format("a context of {} tokens is longer than the model's attention window of {}, beyond which "
-                            "megalith cannot run it yet; the most is --ctx {}",
-                            wanted, limit, limit));
-  }
   if (largest < (chosen ? wanted : std::min(wanted, kPageTokens))) {
     const auto needed = static_cast<uint64_t>(PagePool::pages_for(wanted)) * page_bytes * sequences;
     throw Error(ErrorKind::kDoesNotFit,

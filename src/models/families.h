@@ -1,5 +1,6 @@
 #pragma once
-// One loader for each family's file; registry.cpp is the table of them.
+// One loader for each family's file, and what its folders of Hugging Face's kind are like; registry.cpp is the table of
+// them.
 #include <memory>
 
 #include "models/model.h"
@@ -8,5 +9,12 @@ namespace megalith {
 
 std::unique_ptr<Model> load_llama(const Checkpoint& checkpoint, Ops& ops);
 std::unique_ptr<Model> load_qwen2(const Checkpoint& checkpoint, Ops& ops);
+std::unique_ptr<Model> load_qwen3(const Checkpoint& checkpoint, Ops& ops);
+std::unique_ptr<Model> load_gemma3(const Checkpoint& checkpoint, Ops& ops);
+
+extern const HuggingFaceFamily kLlamaFolders;
+extern const HuggingFaceFamily kQwen2Folders;
+extern const HuggingFaceFamily kQwen3Folders;
+extern const HuggingFaceFamily kGemma3Folders;
 
 }  // namespace megalith

@@ -54,6 +54,32 @@ int32_t read_vocabulary_size(const Checkpoint& checkpoint, const Hyperparameters
   return static_cast<int32_t>(rows);
 }
 
+/// A pattern is a list of which layers see only their window, or a number: the last of so many layers sees all.
+std::vector<int32_t> read_windows(const Hyperparameters& hyperparameters, int32_t layers, WindowPattern pattern) {
+  constexpr std::string_view kPattern = "attention.sliding_window_pattern";
+  // Files write 0 for no window.
+  const int32_t window = hyperparameters.find_integer("attention.sliding_window", {0, kContextRange.most}).value_or(0);
+  std::vector<int32_t> windows(static_cast<size_t>(layers), window);
+  if (const MetadataValue* value = hyperparameters.find(kPattern)) {
+    if (const auto* is_local = std::get_if<std::vector<bool>>(value)) {
+      if (is_local->size() != windows.size()) {
+        hyperparameters.refuse(kPattern, fmt::format("of {} layers, expected {}", is_local->size(), layers));
+      }
+      for (size_t i = 0; i < windows.size(); ++i) {
+        if (!(*is_local)[i]) windows[i] = 0;
+      }
+      return windows;
+    }
+    pattern.global_every = hyperparameters.integer(kPattern, {0, kLayerRange.most});
+  }
+  if (pattern.global_every > 0) {
+    for (size_t i = 0; i < windows.size(); ++i) {
+      if ((i + 1) % static_cast<size_t>(pattern.global_every) == 0) windows[i] = 0;
+    }
+  }
+  return windows;
+}
+
 }  // namespace
 
 Hyperparameters::Hyperparameters(const Checkpoint& checkpoint, std::string_view architecture)
@@ -102,7 +128,12 @@ std::optional<std::string_view> Hyperparameters::find_string(std::string_view na
   return checkpoint_.metadata().find_string(key(name));
 }
 
-DecoderShape read_decoder_shape(const Checkpoint& checkpoint, const Hyperparameters& hyperparameters) {
+const MetadataValue* Hyperparameters::find(std::string_view name) const {
+  return checkpoint_.metadata().find(key(name));
+}
+
+DecoderShape read_decoder_shape(const Checkpoint& checkpoint, const Hyperparameters& hyperparameters,
+                                WindowPattern pattern) {
   DecoderShape shape;
   shape.layers = hyperparameters.integer("block_count", kLayerRange);
   shape.hidden_width = hyperparameters.integer("embedding_length", kWidthRange);
@@ -125,11 +156,7 @@ DecoderShape read_decoder_shape(const Checkpoint& checkpoint, const Hyperparamet
                           .value_or(key_width ? *key_width : shape.hidden_width / shape.heads);
   shape.epsilon = static_cast<float>(hyperparameters.number("attention.layer_norm_rms_epsilon", NumberRange{0.0, 1.0}));
   shape.context_tokens = hyperparameters.integer("context_length", kContextRange);
-  // Up to its length a sliding window hides nothing, so that is the context these layers can serve exactly. Files write
-  // 0 for no window.
-  shape.context_limit_tokens =
-      hyperparameters.find_integer("attention.sliding_window", {0, kContextRange.most}).value_or(0);
-  if (shape.context_limit_tokens > 0) shape.context_tokens = std::min(shape.context_tokens, shape.context_limit_tokens);
+  shape.windows = read_windows(hyperparameters, shape.layers, pattern);
   shape.vocabulary_size = read_vocabulary_size(checkpoint, hyperparameters);
   return shape;
 }

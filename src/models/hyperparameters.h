@@ -1,9 +1,11 @@
 #pragma once
-// Hyperparameters of a GGUF file, checked as they are read: every refusal names the file, the key and its value.
+// Hyperparameters of a GGUF file, or of a folder read as one (hugging_face.h), checked as they are read: every refusal
+// names the file, the key and its value.
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "files/checkpoint.h"
 
@@ -32,6 +34,7 @@ class Hyperparameters {
   double number(std::string_view name, NumberRange range) const;
   std::optional<double> find_number(std::string_view name, NumberRange range) const;
   std::optional<std::string_view> find_string(std::string_view name) const;
+  const MetadataValue* find(std::string_view name) const;
 
   /// Throws kInvalidModel: "FILE: key 'llama.NAME' is VALUE, WHY".
   [[noreturn]] void refuse(std::string_view name, std::string_view why) const;
@@ -41,7 +44,7 @@ class Hyperparameters {
   const std::string prefix_;
 };
 
-/// Sizes of a decoder whose layers are all alike.
+/// Sizes of a decoder whose layers are alike but for what they see.
 struct DecoderShape {
   int32_t layers = 0;
   int32_t hidden_width = 0;
@@ -52,8 +55,8 @@ struct DecoderShape {
   int32_t value_width = 0;  // of one head
   int32_t vocabulary_size = 0;
   int32_t context_tokens = 0;
-  int32_t context_limit_tokens = 0;  // 0: none; see ModelProperties
-  float epsilon = 0.0F;              // of the RMS norms
+  std::vector<int32_t> windows;  // [layers] positions that a query sees, its own the last; 0: all
+  float epsilon = 0.0F;          // of the RMS norms
 
   int64_t query_size() const { return static_cast<int64_t>(heads) * key_width; }
   int64_t key_size() const { return static_cast<int64_t>(kv_heads) * key_width; }
@@ -61,7 +64,13 @@ struct DecoderShape {
   int64_t attended_size() const { return static_cast<int64_t>(heads) * value_width; }
 };
 
+/// Which layers a sliding window holds for, where the file does not say.
+struct WindowPattern {
+  int32_t global_every = 0;  // the last of so many layers sees all; 0: the window holds for every layer
+};
+
 /// Reads the keys that all decoders share and checks them against each other, the embedding and the token list.
-DecoderShape read_decoder_shape(const Checkpoint& checkpoint, const Hyperparameters& hyperparameters);
+DecoderShape read_decoder_shape(const Checkpoint& checkpoint, const Hyperparameters& hyperparameters,
+                                WindowPattern pattern = {});
 
 }  // namespace megalith

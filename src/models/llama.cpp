@@ -1,7 +1,10 @@
 // Llama (Touvron et al., 2023; Llama 2 and 3) and whatever else GGUF files under its name: Mistral, SmolLM, Granite
 // Code. Biases are the exception; converters permute the rows of Q and K so that rotated pairs lie side by side.
+#include <array>
+
 #include "models/dense_decoder.h"
 #include "models/families.h"
+#include "models/hugging_face.h"
 
 namespace megalith {
 
@@ -20,7 +23,11 @@ DenseLayer load_layer(WeightLoader& weights, const std::string& block, const Dec
   };
 }
 
+constexpr std::array<std::string_view, 2> kFolderNames{"LlamaForCausalLM", "MistralForCausalLM"};
+
 }  // namespace
+
+constexpr HuggingFaceFamily kLlamaFolders{.architectures = kFolderNames};
 
 std::unique_ptr<Model> load_llama(const Checkpoint& checkpoint, Ops& ops) {
   const Hyperparameters hyperparameters(checkpoint, "llama");

@@ -12,6 +12,8 @@
 
 namespace megalith {
 
+struct HuggingFaceFamily;
+
 struct ModelProperties {
   std::string architecture;  // "llama", "qwen2"
   std::string name;          // general.name, may be empty
@@ -19,9 +21,6 @@ struct ModelProperties {
   int32_t hidden_width = 0;
   int32_t vocabulary_size = 0;
   int32_t context_tokens = 0;  // that the model was made for
-  /// The most tokens that it may be run with, 0 if there is no such limit: longer than its sliding window our full
-  /// attention would be another model. Where it is set, context_tokens is at most this.
-  int32_t context_limit_tokens = 0;
   uint64_t parameters = 0;
   StateLayout state;
 };
@@ -38,12 +37,14 @@ class Model {
 struct Architecture {
   std::string_view gguf_name;  // general.architecture
   std::unique_ptr<Model> (*build)(const Checkpoint& checkpoint, Ops& ops);
+  const HuggingFaceFamily* hugging_face = nullptr;  // null: not from folders
 };
 
 std::span<const Architecture> architectures();
 
-/// Reads hyperparameters, checks every tensor's shape and adopts the weights into `ops`. Throws kInvalidModel: unknown
-/// architecture (named, with the known ones), missing or misshapen tensors, contradictory or absurd hyperparameters.
+/// Reads a GGUF file or a folder of Hugging Face's kind: hyperparameters, checks every tensor's shape and adopts the
+/// weights into `ops`. Throws kInvalidModel: unknown architecture (named, with the known ones), missing or misshapen
+/// tensors, contradictory or absurd hyperparameters.
 std::unique_ptr<Model> load_model(const Checkpoint& checkpoint, Ops& ops);
 
 }  // namespace megalith

@@ -1,6 +1,9 @@
 // Qwen2 and Qwen2.5 (Yang et al., 2024): Llama's layers with biases on Q, K and V, and rotated pairs half a head apart.
+#include <array>
+
 #include "models/dense_decoder.h"
 #include "models/families.h"
+#include "models/hugging_face.h"
 
 namespace megalith {
 
@@ -19,7 +22,11 @@ DenseLayer load_layer(WeightLoader& weights, const std::string& block, const Dec
   };
 }
 
+constexpr std::array<std::string_view, 1> kFolderNames{"Qwen2ForCausalLM"};
+
 }  // namespace
+
+constexpr HuggingFaceFamily kQwen2Folders{.architectures = kFolderNames};
 
 std::unique_ptr<Model> load_qwen2(const Checkpoint& checkpoint, Ops& ops) {
   return load_dense_decoder({.architecture = "qwen2", .rope_style = RopeStyle::kHalves, .load_layer = load_layer},

@@ -17,6 +17,7 @@ namespace megalith {
 namespace {
 
 constexpr NumberRange kFactorRange{1e-6, 1e6};
+constexpr NumberRange kBaseRange{1.001, 1e12};
 
 float rounded(double value) { return static_cast<float>(value); }
 
@@ -98,17 +99,51 @@ std::vector<float> read_factors(const Checkpoint& checkpoint, std::string_view n
   return factors;
 }
 
+/// The list of a key, as folders have it.
+std::vector<float> read_factor_list(const Checkpoint& checkpoint, const Hyperparameters& hyperparameters,
+                                    std::string_view name, int32_t rotary_width) {
+  std::vector<float> factors;
+  const std::string key = hyperparameters.key(name);
+  for (const double factor : checkpoint.metadata().numbers(key)) {
+    if (!(factor >= kFactorRange.least && factor <= kFactorRange.most)) {
+      throw Error(ErrorKind::kInvalidModel,
+                  fmt::format("{}: key '{}' holds {:g}, expected positive factors", checkpoint.path(), key, factor));
+    }
+    factors.push_back(static_cast<float>(factor));
+  }
+  if (static_cast<int32_t>(factors.size()) != rotary_width / 2) {
+    hyperparameters.refuse(name, fmt::format("of {} factors, expected {}", factors.size(), rotary_width / 2));
+  }
+  return factors;
+}
+
 void read_longrope(const Checkpoint& checkpoint, const Hyperparameters& hyperparameters, const RopeOfModel& model,
                    RopeParameters& parameters) {
   parameters.original_context_tokens =
       hyperparameters.integer("rope.scaling.original_context_length", IntegerRange{2, 1 << 30});
   const bool extended = model.context_tokens > parameters.original_context_tokens;
-  const std::vector<float> long_factors = read_factors(checkpoint, "rope_factors_long.weight", parameters.rotary_width);
-  const std::vector<float> short_factors =
-      read_factors(checkpoint, "rope_factors_short.weight", parameters.rotary_width);
+  const auto factors = [&](std::string_view key, std::string_view tensor) {
+    return hyperparameters.find(key) != nullptr
+               ? read_factor_list(checkpoint, hyperparameters, key, parameters.rotary_width)
+               : read_factors(checkpoint, tensor, parameters.rotary_width);
+  };
+  const std::vector<float> long_factors = factors("rope.scaling.long_factors", "rope_factors_long.weight");
+  const std::vector<float> short_factors = factors("rope.scaling.short_factors", "rope_factors_short.weight");
   parameters.frequency_factors = extended ? long_factors : short_factors;
   parameters.magnitude = hyperparameters.find_number("rope.scaling.attn_factor", kFactorRange)
                              .value_or(longrope_magnitude(model.context_tokens, parameters.original_context_tokens));
+}
+
+void read_llama3(const Hyperparameters& hyperparameters, RopeParameters& parameters) {
+  constexpr std::string_view kHigh = "rope.scaling.high_freq_factor";
+  parameters.scaling = RopeScaling::kLlama3;
+  parameters.original_context_tokens =
+      hyperparameters.integer("rope.scaling.original_context_length", IntegerRange{2, 1 << 30});
+  parameters.low_frequency_factor = hyperparameters.number("rope.scaling.low_freq_factor", kFactorRange);
+  parameters.high_frequency_factor = hyperparameters.number(kHigh, kFactorRange);
+  if (parameters.high_frequency_factor <= parameters.low_frequency_factor) {
+    hyperparameters.refuse(kHigh, "expected more than 'rope.scaling.low_freq_factor'");
+  }
 }
 
 void read_yarn(const Hyperparameters& hyperparameters, const RopeOfModel& model, RopeParameters& parameters) {
@@ -168,7 +203,9 @@ Rope make_rope(const RopeParameters& parameters) {
 RopeParameters read_rope(const Checkpoint& checkpoint, const Hyperparameters& hyperparameters,
                          const RopeOfModel& model) {
   RopeParameters parameters;
-  parameters.style = model.style;
+  const auto pairs = hyperparameters.find_string("rope.pairs");
+  if (pairs && *pairs != "halves") hyperparameters.refuse("rope.pairs", "expected halves");
+  parameters.style = pairs ? RopeStyle::kHalves : model.style;
   parameters.head_width = model.head_width;
   const auto rotary_width = hyperparameters.find_integer("rope.dimension_count", IntegerRange{1, 1 << 22});
   parameters.rotary_width = rotary_width.value_or(model.head_width);
@@ -178,7 +215,7 @@ RopeParameters read_rope(const Checkpoint& checkpoint, const Hyperparameters& hy
     throw Error(ErrorKind::kInvalidModel,
                 fmt::format("{}: heads of the odd width {} cannot be rotated", checkpoint.path(), model.head_width));
   }
-  parameters.base = hyperparameters.find_number("rope.freq_base", NumberRange{1.001, 1e12}).value_or(10000.0);
+  parameters.base = hyperparameters.find_number("rope.freq_base", kBaseRange).value_or(10000.0);
 
   // A factor of 0 is how some converters write "none".
   const double factor =
@@ -197,9 +234,20 @@ RopeParameters read_rope(const Checkpoint& checkpoint, const Hyperparameters& hy
     if (parameters.factor != 1.0) parameters.scaling = RopeScaling::kLinear;
   } else if (scaling == "yarn") {
     read_yarn(hyperparameters, model, parameters);
+  } else if (scaling == "llama3") {
+    read_llama3(hyperparameters, parameters);
   } else if (scaling != "none" && scaling != "longrope") {
-    hyperparameters.refuse("rope.scaling.type", "expected none, linear, yarn or longrope");
+    hyperparameters.refuse("rope.scaling.type", "expected none, linear, llama3, yarn or longrope");
   }
+  return parameters;
+}
+
+RopeParameters read_window_rope(const Hyperparameters& hyperparameters, const RopeParameters& global, double base) {
+  RopeParameters parameters;
+  parameters.style = global.style;
+  parameters.head_width = global.head_width;
+  parameters.rotary_width = global.rotary_width;
+  parameters.base = hyperparameters.find_number("rope.freq_base_swa", kBaseRange).value_or(base);
   return parameters;
 }
 

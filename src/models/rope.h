@@ -51,7 +51,7 @@ inline constexpr std::array<std::string_view, 3> kRopeTensors{"rope_freqs.weight
 
 /// What a family knows of its rope before the file is read.
 struct RopeOfModel {
-  RopeStyle style = RopeStyle::kHalves;
+  RopeStyle style = RopeStyle::kHalves;  // of GGUF files; folders say so themselves (rope.pairs)
   int32_t head_width = 0;
   int32_t context_tokens = 0;  // above the original one, longrope uses its long factors
 };
@@ -59,5 +59,9 @@ struct RopeOfModel {
 /// Reads `ARCH.rope.*` and kRopeTensors.
 RopeParameters read_rope(const Checkpoint& checkpoint, const Hyperparameters& hyperparameters,
                          const RopeOfModel& model);
+
+/// The rope of layers that see a window only, where it is another one: of a base of its own, `rope.freq_base_swa` or
+/// else `base`, and never scaled.
+RopeParameters read_window_rope(const Hyperparameters& hyperparameters, const RopeParameters& global, double base);
 
 }  // namespace megalith

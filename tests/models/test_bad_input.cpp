@@ -5,11 +5,11 @@
 #include <limits>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <variant>
 #include <vector>
 
 #include "base/error.h"
-#include "base/mapped_file.h"
 #include "files/checkpoint.h"
 #include "models/golden.h"
 #include "models/model.h"
@@ -49,17 +49,22 @@ struct Edit {
   }
 };
 
-void load(const std::string& name, const std::function<void(Edit&)>& edit) {
-  const std::string path = data_path(name + ".gguf");
+std::unique_ptr<Model> load(const std::string& name, const std::function<void(Edit&)>& edit) {
+  const std::string path = checkpoint_path(name);
   const std::shared_ptr<const Checkpoint> healthy = open_checkpoint(path);
   Edit edited{healthy->metadata().entries(), healthy->weights()};
   edit(edited);
   Metadata metadata(path);
   for (Metadata::Entry& entry : edited.entries) metadata.add(std::move(entry.key), std::move(entry.value));
-  const Checkpoint checkpoint({std::make_shared<MappedFile>(path)}, std::move(metadata), std::move(edited.weights));
+  Checkpoint::Parts parts;
+  parts.path = path;
+  parts.naming = healthy->naming();
+  parts.metadata = std::move(metadata);
+  parts.weights = std::move(edited.weights);
+  const Checkpoint checkpoint(std::move(parts));
   Ledger ledger(uint64_t{1} << 30);
   const std::unique_ptr<Ops> ops = make_reference_ops(ledger, ReferenceNumerics::kExact);
-  load_model(checkpoint, *ops);
+  return load_model(checkpoint, *ops);
 }
 
 /// The message of the refusal, without the path before it; empty if there was none.
@@ -69,7 +74,7 @@ std::string refusal(const std::string& name, const std::function<void(Edit&)>& e
   } catch (const Error& error) {
     EXPECT_EQ(error.kind(), ErrorKind::kInvalidModel);
     const std::string message = error.what();
-    const std::string prefix = data_path(name + ".gguf") + ": ";
+    const std::string prefix = checkpoint_path(name) + ": ";
     EXPECT_TRUE(message.starts_with(prefix)) << message;
     return message.substr(std::min(prefix.size(), message.size()));
   }
@@ -85,9 +90,9 @@ TEST(BadInput, HealthyCheckpointsLoadAfterACopy) {
 }
 
 TEST(BadInput, UnknownArchitectureIsNamedWithTheKnownOnes) {
-  EXPECT_EQ(
-      refusal_of("general.architecture", std::string_view("mamba")),
-      "key 'general.architecture' is 'mamba', an architecture that megalith does not know; it knows llama, qwen2");
+  EXPECT_EQ(refusal_of("general.architecture", std::string_view("mamba")),
+            "key 'general.architecture' is 'mamba', an architecture that megalith does not know; it knows llama, "
+            "qwen2, qwen3, gemma3");
 }
 
 TEST(BadInput, MissingArchitecture) {
@@ -96,7 +101,7 @@ TEST(BadInput, MissingArchitecture) {
 }
 
 TEST(BadInput, EveryTensorIsNeeded) {
-  for (const std::string name : {"llama", "qwen2"}) {
+  for (const std::string name : {"llama", "qwen2", "qwen3", "gemma3"}) {
     const std::shared_ptr<const Checkpoint> healthy = open_checkpoint(data_path(name + ".gguf"));
     for (const NamedWeight& weight : healthy->weights()) {
       if (weight.name == "output.weight") continue;  // without it the embedding serves
@@ -107,7 +112,7 @@ TEST(BadInput, EveryTensorIsNeeded) {
 }
 
 TEST(BadInput, EveryShapeIsChecked) {
-  for (const std::string name : {"llama", "qwen2"}) {
+  for (const std::string name : {"llama", "qwen2", "qwen3", "gemma3"}) {
     const std::shared_ptr<const Checkpoint> healthy = open_checkpoint(data_path(name + ".gguf"));
     for (const NamedWeight& weight : healthy->weights()) {
       const std::string message = refusal(name, [&](Edit& edit) { edit.shorten(weight.name, weight.shape[0] - 1); });
@@ -212,7 +217,7 @@ TEST(BadInput, ExpertsAreRefusedUntilTheyAreThere) {
 
 TEST(BadInput, RopeScalings) {
   EXPECT_EQ(refusal_of("llama.rope.scaling.type", std::string_view("spiral")),
-            "key 'llama.rope.scaling.type' is 'spiral', expected none, linear, yarn or longrope");
+            "key 'llama.rope.scaling.type' is 'spiral', expected none, linear, llama3, yarn or longrope");
   EXPECT_EQ(refusal_of("llama.rope.scaling.yarn_beta_fast", 0.5, "llama-yarn"),
             "key 'llama.rope.scaling.yarn_beta_fast' is 0.5, below 'llama.rope.scaling.yarn_beta_slow', 1");
   EXPECT_EQ(refusal("llama-longrope", [](Edit& edit) { edit.erase("llama.rope.scaling.original_context_length"); }),
@@ -229,32 +234,123 @@ TEST(BadInput, RopeScalings) {
             "tensor 'rope_freqs.weight' holds -1, expected positive factors");
 }
 
-/// The properties of the llama checkpoint, whose context is 512, with a sliding window of so many tokens.
-ModelProperties properties_with_window(int64_t window) {
-  const std::string path = data_path("llama.gguf");
-  const std::shared_ptr<const Checkpoint> healthy = open_checkpoint(path);
-  Metadata metadata(path);
-  for (const Metadata::Entry& entry : healthy->metadata().entries()) metadata.add(entry.key, entry.value);
-  metadata.add("llama.attention.sliding_window", window);
-  const Checkpoint checkpoint({std::make_shared<MappedFile>(path)}, std::move(metadata), healthy->weights());
-  Ledger ledger(uint64_t{1} << 30);
-  const std::unique_ptr<Ops> ops = make_reference_ops(ledger, ReferenceNumerics::kExact);
-  return load_model(checkpoint, *ops)->properties();
+// ---- Sliding windows ------------------------------------------------------------------------------------------------
+
+/// The window of each layer, 0 where it sees all.
+std::vector<int32_t> windows(const std::string& name, const std::function<void(Edit&)>& edit) {
+  const std::unique_ptr<Model> model = load(name, edit);
+  std::vector<int32_t> windows;
+  for (const PagedKv& layer : model->properties().state.layers) windows.push_back(layer.window);
+  return windows;
 }
 
-TEST(Files, ASlidingWindowBoundsTheContext) {
-  EXPECT_EQ(properties_with_window(128).context_tokens, 128);
-  EXPECT_EQ(properties_with_window(128).context_limit_tokens, 128);
+TEST(SlidingWindow, HoldsForEveryLayerOfAFileThatSaysNoMore) {
+  const auto with = [](int64_t window) {
+    return windows("llama", [=](Edit& edit) { edit.set("llama.attention.sliding_window", window); });
+  };
+  EXPECT_EQ(with(128), (std::vector{128, 128}));
+  EXPECT_EQ(with(0), (std::vector{0, 0}));
+  EXPECT_EQ(windows("mistral-folder", [](Edit&) {}), (std::vector{40, 40}));
 }
 
-TEST(Files, AWindowLongerThanTheContextBoundsOnlyWhatIsChosen) {
-  EXPECT_EQ(properties_with_window(1024).context_tokens, 512);
-  EXPECT_EQ(properties_with_window(1024).context_limit_tokens, 1024);
+TEST(SlidingWindow, DoesNotShortenTheContext) {
+  const auto set = [](Edit& edit) { edit.set("llama.attention.sliding_window", int64_t{128}); };
+  EXPECT_EQ(load("llama", set)->properties().context_tokens, 512);
 }
 
-TEST(Files, ASlidingWindowOfZeroIsNone) {
-  EXPECT_EQ(properties_with_window(0).context_tokens, 512);
-  EXPECT_EQ(properties_with_window(0).context_limit_tokens, 0);
+TEST(SlidingWindow, FollowsTheListOfLayers) {
+  EXPECT_EQ(windows("gemma3", [](Edit&) {}), (std::vector{24, 0, 24, 0}));
+  EXPECT_EQ(windows("gemma3-folder", [](Edit&) {}), (std::vector{65, 65, 0}));
+  EXPECT_EQ(windows("qwen2-folder", [](Edit&) {}), (std::vector{0, 70}));
+}
+
+TEST(SlidingWindow, FollowsTheNumberOfAPattern) {
+  constexpr const char* kPattern = "gemma3.attention.sliding_window_pattern";
+  EXPECT_EQ(windows("gemma3", [](Edit& edit) { edit.set(kPattern, int64_t{3}); }), (std::vector{24, 24, 0, 24}));
+  EXPECT_EQ(windows("gemma3", [](Edit& edit) { edit.set(kPattern, int64_t{0}); }), (std::vector{24, 24, 24, 24}));
+  EXPECT_EQ(windows("gemma3", [](Edit& edit) { edit.erase(kPattern); }), (std::vector{24, 24, 24, 24}));  // every sixth
+}
+
+TEST(SlidingWindow, OfAFolderMayBeSaidInOlderWays) {
+  const auto qwen2 = [](bool use) {
+    return windows("qwen2-folder", [=](Edit& edit) {
+      edit.erase("config.layer_types");
+      edit.set("config.max_window_layers", int64_t{1});
+      edit.set("config.use_sliding_window", use);
+    });
+  };
+  EXPECT_EQ(qwen2(true), (std::vector{0, 70}));
+  EXPECT_EQ(qwen2(false), (std::vector{0, 0}));
+  const auto gemma3 = [](Edit& edit) {
+    edit.erase("config.text_config.layer_types");
+    edit.set("config.text_config.sliding_window_pattern", int64_t{2});
+  };
+  EXPECT_EQ(windows("gemma3-folder", gemma3), (std::vector{65, 0, 65}));
+}
+
+TEST(SlidingWindow, ListsOfAnotherLengthAreRefused) {
+  EXPECT_EQ(refusal_of("gemma3.attention.sliding_window_pattern", std::vector<bool>{true, false}, "gemma3"),
+            "key 'gemma3.attention.sliding_window_pattern' is a list, of 2 layers, expected 4");
+}
+
+// ---- Folders --------------------------------------------------------------------------------------------------------
+
+constexpr std::string_view kNames = " (tensors and keys go by the names that they have in GGUF files)";
+
+TEST(BadFolder, UnknownArchitectureIsNamedWithTheKnownOnes) {
+  const std::string message =
+      refusal_of("config.architectures", std::vector<std::string_view>{"MambaForCausalLM"}, "llama-folder");
+  EXPECT_TRUE(
+      message.starts_with("key 'config.architectures' is 'MambaForCausalLM', an architecture that megalith does "
+                          "not know; it knows LlamaForCausalLM, MistralForCausalLM, Qwen2ForCausalLM, "
+                          "Qwen3ForCausalLM, Gemma3ForCausalLM, Gemma3ForConditionalGeneration"))
+      << message;
+  EXPECT_EQ(refusal("llama-folder", [](Edit& edit) { edit.erase("config.architectures"); }),
+            "key 'config.architectures' is missing, so megalith cannot know the architecture");
+}
+
+TEST(BadFolder, OtherActivationsAreRefused) {
+  EXPECT_EQ(refusal_of("config.hidden_act", std::string_view("relu"), "qwen3-folder"),
+            "key 'config.hidden_act' is 'relu', expected 'silu'");
+  EXPECT_EQ(refusal_of("config.text_config.hidden_activation", std::string_view("silu"), "gemma3-folder"),
+            "key 'config.text_config.hidden_activation' is 'silu', expected 'gelu_pytorch_tanh'");
+}
+
+TEST(BadFolder, EveryTensorIsNeeded) {
+  for (const std::string name : {"llama-folder", "mistral-folder", "qwen2-folder", "qwen3-folder", "gemma3-folder"}) {
+    const std::shared_ptr<const Checkpoint> healthy = open_checkpoint(checkpoint_path(name));
+    for (const NamedWeight& weight : healthy->weights()) {
+      if (weight.name.starts_with("model.vision_tower.")) continue;
+      const std::string message = refusal(name, [&](Edit& edit) { edit.erase_weight(weight.name); });
+      EXPECT_NE(message.find("' is missing"), std::string::npos) << name << " " << weight.name << ": " << message;
+    }
+  }
+}
+
+TEST(BadFolder, TensorsWithoutAPlaceAreNamedAsTheyAre) {
+  EXPECT_EQ(refusal("qwen3-folder",
+                    [](Edit& edit) { edit.add_copy("model.norm.weight", "model.layers.0.self_attn.extra.weight"); }),
+            "tensor 'model.layers.0.self_attn.extra.weight' has no place in the architecture 'qwen3' as megalith knows "
+            "it, so its answers would be wrong" +
+                std::string(kNames));
+}
+
+TEST(BadFolder, WhatGemmaDoesNotHaveIsRefused) {
+  EXPECT_EQ(refusal_of("config.text_config.final_logit_softcapping", 30.0, "gemma3-folder"),
+            "key 'gemma3.final_logit_softcapping' is 30, which no Gemma 3 has, and megalith does not run" +
+                std::string(kNames));
+  EXPECT_EQ(refusal_of("config.text_config.use_bidirectional_attention", true, "gemma3-folder"),
+            "key 'config.text_config.use_bidirectional_attention' is true, which megalith does not run");
+}
+
+TEST(Folder, TiedHeadsMayLieThereTwice) {
+  const std::unique_ptr<Model> model =
+      load("qwen3-folder", [](Edit& edit) { edit.add_copy("model.embed_tokens.weight", "lm_head.weight"); });
+  EXPECT_EQ(model->properties().parameters, load("qwen3-folder", [](Edit&) {})->properties().parameters);
+}
+
+TEST(Folder, IsNamedAfterItself) {
+  EXPECT_EQ(load("qwen3-folder", [](Edit&) {})->properties().name, "qwen3-folder");
 }
 
 }  // namespace

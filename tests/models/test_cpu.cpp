@@ -51,7 +51,7 @@ class Cpu : public ::testing::TestWithParam<InstructionSet> {
 /// Prompt in two uneven steps, then single tokens: all logits.
 std::vector<float> prompt_and_decode(const std::string& name, const MakeOps& make_ops) {
   const Golden golden = read_golden(name);
-  Driver driver(data_path(name + ".gguf"), make_ops, kPages);
+  Driver driver(checkpoint_path(name), make_ops, kPages);
   Sequence sequence;
   std::vector<float> logits = driver.feed(sequence, golden.prompt, 71, golden.prompt.size());
   for (const int32_t& token : std::span(golden.greedy).first(4)) {
@@ -77,12 +77,12 @@ TEST_P(Cpu, AgreesWithTransformersOnFloatWeights) {
 
 // ---- P3 -------------------------------------------------------------------------------------------------------------
 
-constexpr std::array kProbed{"llama-yarn", "llama-q4_0", "llama-k", "qwen2-q5_0"};
+constexpr std::array kProbed{"llama-yarn", "llama-q4_0", "llama-k", "qwen2-q5_0", "qwen3", "gemma3", "qwen2-folder"};
 constexpr size_t kProbeTokens = 300;
 constexpr size_t kProbeOutputs = 40;
 
 std::vector<float> alone(const std::string& name, const MakeOps& make_ops, size_t chunk) {
-  Driver driver(data_path(name + ".gguf"), make_ops, kPages);
+  Driver driver(checkpoint_path(name), make_ops, kPages);
   Sequence sequence;
   return driver.feed(sequence, synthetic_tokens(kProbeTokens, 1), chunk, kProbeOutputs);
 }
@@ -107,7 +107,7 @@ TEST_P(Cpu, NeighboursChangeNoBit) {
   for (const std::string name : kProbed) {
     const std::vector<float> expected = alone(name, cpu_ops(1, GetParam()), 512);
     const std::vector<int32_t> tokens = synthetic_tokens(kProbeTokens, 1);
-    Driver driver(data_path(name + ".gguf"), cpu_ops(2, GetParam()), 40);
+    Driver driver(checkpoint_path(name), cpu_ops(2, GetParam()), 40);
     Sequence sequence;
     std::array<Sequence, kLengths.size()> neighbours;
     std::vector<float> logits;

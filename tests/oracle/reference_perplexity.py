@@ -25,7 +25,9 @@ MODELS = {
     "smollm2": "SmolLM2-135M-Instruct.Q4_1.gguf",
     "qwen2.5-coder-0.5b": "qwen2.5-coder-0.5b-instruct-q4_k_m.gguf",
     "qwen2.5-coder-1.5b": "qwen2.5-coder-1.5b-instruct-q4_k_m.gguf",
+    "gemma3-270m": "gemma-3-270m-q4_k_m.gguf",
 }
+NEEDS_BOS = {"gemma3-270m"}  # without the token of beginning before it, a text means nothing to them
 PROMPT = "The capital of France is"
 GREEDY_TOKENS = 16
 PRECISE, PRECISE_TOKENS = "smollm2", 32  # also in float64 (where transformers allows it), to know how much float32 rounds
@@ -56,9 +58,10 @@ def measure(name, folder):
     tokenizer = AutoTokenizer.from_pretrained(folder, gguf_file=file)
     model = AutoModelForCausalLM.from_pretrained(folder, gguf_file=file, dtype=torch.float32).eval()
     text = TEXT.read_text(encoding="utf-8")
-    tokens = tokenizer.encode(text, add_special_tokens=False)
+    start = [tokenizer.bos_token_id] if name in NEEDS_BOS else []
+    tokens = start + tokenizer.encode(text, add_special_tokens=False)
     values = token_logprobs(model, tokens)
-    prompt = tokenizer.encode(PROMPT, add_special_tokens=False)
+    prompt = start + tokenizer.encode(PROMPT, add_special_tokens=False)
     continuation = greedy(model, prompt)
     result = {
         "file": file,
