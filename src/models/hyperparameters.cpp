@@ -15,7 +15,6 @@ namespace {
 
 // Far above any model there is, far below what would overflow a product of them.
 constexpr IntegerRange kLayerRange{1, 4096};
-constexpr IntegerRange kWidthRange{1, 1 << 22};
 constexpr IntegerRange kHeadRange{1, 1 << 16};
 constexpr IntegerRange kContextRange{1, 1 << 30};
 constexpr IntegerRange kVocabularyRange{1, 1 << 28};
@@ -137,7 +136,10 @@ DecoderShape read_decoder_shape(const Checkpoint& checkpoint, const Hyperparamet
   DecoderShape shape;
   shape.layers = hyperparameters.integer("block_count", kLayerRange);
   shape.hidden_width = hyperparameters.integer("embedding_length", kWidthRange);
-  shape.intermediate_width = hyperparameters.integer("feed_forward_length", kWidthRange);
+  // Where every layer is a mixture of experts, files may not say how wide a dense one would be.
+  const bool has_experts = checkpoint.metadata().has(hyperparameters.key("expert_feed_forward_length"));
+  shape.intermediate_width = has_experts ? hyperparameters.find_integer("feed_forward_length", kWidthRange).value_or(0)
+                                         : hyperparameters.integer("feed_forward_length", kWidthRange);
   shape.heads = hyperparameters.integer("attention.head_count", kHeadRange);
   shape.kv_heads = hyperparameters.find_integer("attention.head_count_kv", kHeadRange).value_or(shape.heads);
   if (shape.heads % shape.kv_heads != 0) {

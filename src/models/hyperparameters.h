@@ -21,6 +21,9 @@ struct NumberRange {
   double most;
 };
 
+/// Of any row or head: far above any model there is, far below what would overflow a product of them.
+inline constexpr IntegerRange kWidthRange{1, 1 << 22};
+
 /// The keys of one architecture: "heads" is read from "llama.heads". Throws kInvalidModel for a missing key, a wrong
 /// type, or a value outside the range.
 class Hyperparameters {

@@ -19,6 +19,10 @@ constexpr std::array kArchitectures{
     Architecture{"qwen2", load_qwen2, &kQwen2Folders},
     Architecture{"qwen3", load_qwen3, &kQwen3Folders},
     Architecture{"gemma3", load_gemma3, &kGemma3Folders},
+    Architecture{"qwen3moe", load_qwen3moe, &kQwen3MoeFolders},
+    Architecture{"qwen35moe", load_qwen35moe},
+    Architecture{"gpt-oss", load_gpt_oss},
+    Architecture{"deepseek2", load_deepseek2},
 };
 
 std::unique_ptr<Model> load_folder(const Checkpoint& folder, Ops& ops) {

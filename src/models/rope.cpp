@@ -50,8 +50,14 @@ Ramp yarn_ramp(const RopeParameters& parameters) {
     return parameters.rotary_width * std::log(parameters.original_context_tokens / (turns * 2.0 * std::numbers::pi)) /
            (2.0 * std::log(parameters.base));
   };
-  const double begin = std::max(std::floor(pair_of_turns(parameters.beta_fast)), 0.0);
-  double end = std::min(std::ceil(pair_of_turns(parameters.beta_slow)), parameters.rotary_width - 1.0);
+  double begin = pair_of_turns(parameters.beta_fast);
+  double end = pair_of_turns(parameters.beta_slow);
+  if (parameters.ramp_ends == RampEnds::kWholePairs) {
+    begin = std::floor(begin);
+    end = std::ceil(end);
+  }
+  begin = std::max(begin, 0.0);
+  end = std::min(end, parameters.rotary_width - 1.0);
   if (begin == end) end += 0.001;
   return {begin, end};
 }

@@ -19,6 +19,8 @@ enum class RopeScaling {
   kYarn,    // a ramp between interpolation and extrapolation, and a magnitude (Peng et al., YaRN)
 };
 
+enum class RampEnds { kWholePairs, kExact };
+
 /// Everything a rope is made from.
 struct RopeParameters {
   RopeStyle style = RopeStyle::kHalves;
@@ -26,14 +28,15 @@ struct RopeParameters {
   int32_t rotary_width = 0;  // even, at most head_width
   double base = 10000.0;
   RopeScaling scaling = RopeScaling::kNone;
-  double factor = 1.0;                  // how much longer the context is made
-  int32_t original_context_tokens = 0;  // that the model was trained with before (Llama 3, YaRN)
-  double low_frequency_factor = 1.0;    // Llama 3
-  double high_frequency_factor = 4.0;   // Llama 3
-  double beta_fast = 32.0;              // YaRN: turns within the original context above which nothing is scaled
-  double beta_slow = 1.0;               // YaRN: turns below which all is scaled
-  double extrapolation = 1.0;           // YaRN: share of the ramp, 0 leaves only interpolation
-  double magnitude = 1.0;               // multiplies sin and cos
+  double factor = 1.0;                         // how much longer the context is made
+  int32_t original_context_tokens = 0;         // that the model was trained with before (Llama 3, YaRN)
+  double low_frequency_factor = 1.0;           // Llama 3
+  double high_frequency_factor = 4.0;          // Llama 3
+  double beta_fast = 32.0;                     // YaRN: turns within the original context above which nothing is scaled
+  double beta_slow = 1.0;                      // YaRN: turns below which all is scaled
+  double extrapolation = 1.0;                  // YaRN: share of the ramp, 0 leaves only interpolation
+  RampEnds ramp_ends = RampEnds::kWholePairs;  // YaRN: between whole pairs, or where the turns say exactly
+  double magnitude = 1.0;                      // multiplies sin and cos
   /// [rotary_width / 2] or empty: each frequency is divided by its own (GGUF's form of Llama 3 and of longrope).
   std::vector<float> frequency_factors;
 };

@@ -24,6 +24,32 @@ Weight WeightLoader::vector(const std::string& name, int64_t size) {
   return adopt(checkpoint_.require(name, std::array{size}));
 }
 
+Weight WeightLoader::heads(const std::string& name, const StackShape& shape) {
+  return adopt(checkpoint_.require(name, std::array{shape.parts, shape.out, shape.in}));
+}
+
+std::vector<Weight> WeightLoader::stack(const std::string& name, const StackShape& shape) {
+  return split(checkpoint_.require(name, std::array{shape.parts, shape.out, shape.in}), shape.parts);
+}
+
+std::vector<Weight> WeightLoader::vector_stack(const std::string& name, int64_t parts, int64_t size) {
+  return split(checkpoint_.require(name, std::array{parts, size}), parts);
+}
+
+std::vector<Weight> WeightLoader::split(const NamedWeight& weight, int64_t parts) {
+  mark_used(weight.name);
+  const int64_t rows = weight.view.rows / parts;
+  std::vector<Weight> weights;
+  for (int64_t i = 0; i < parts; ++i) {
+    NamedWeight part = weight;
+    part.name = fmt::format("{}[{}]", weight.name, i);
+    part.shape.erase(part.shape.begin());
+    part.view = slice_rows(weight.view, i * rows, rows);
+    weights.push_back(adopt(part));
+  }
+  return weights;
+}
+
 Linear WeightLoader::linear(const std::string& name, int64_t out, int64_t in, Bias bias) {
   Linear linear{.weight = matrix(name + ".weight", out, in), .bias = {}};
   const std::string bias_name = name + ".bias";

@@ -4,11 +4,19 @@
 #include <string>
 #include <string_view>
 #include <unordered_set>
+#include <vector>
 
 #include "files/checkpoint.h"
 #include "ops/ops.h"
 
 namespace megalith {
+
+/// Matrices of one shape in one tensor [parts, out, in].
+struct StackShape {
+  int64_t parts = 0;
+  int64_t out = 0;
+  int64_t in = 0;
+};
 
 enum class Bias { kNone, kOptional, kRequired };
 
@@ -25,6 +33,12 @@ class WeightLoader {
   Weight vector(const std::string& name, int64_t size);
   /// NAME.weight [out, in] and NAME.bias [out].
   Linear linear(const std::string& name, int64_t out, int64_t in, Bias bias);
+  /// [parts, out, in]: each part a weight of its own.
+  std::vector<Weight> stack(const std::string& name, const StackShape& shape);
+  /// [parts, size]: each row a vector.
+  std::vector<Weight> vector_stack(const std::string& name, int64_t parts, int64_t size);
+  /// [parts, out, in] as the one weight [parts * out, in] of a linear_per_head.
+  Weight heads(const std::string& name, const StackShape& shape);
   /// For a tensor that somebody else reads.
   void mark_used(std::string_view name) { used_.emplace(name); }
   /// Throws kInvalidModel naming a tensor that nobody asked for: an architecture of the same name that computes more
@@ -35,6 +49,8 @@ class WeightLoader {
 
  private:
   Weight adopt(const NamedWeight& weight);
+  /// Rows [part * rows, (part + 1) * rows) of a tensor, for each part.
+  std::vector<Weight> split(const NamedWeight& weight, int64_t parts);
   const Checkpoint& checkpoint_;
   Ops& ops_;
   std::unordered_set<std::string> used_;

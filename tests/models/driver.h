@@ -6,6 +6,7 @@
 #include <memory>
 #include <numeric>
 #include <span>
+#include <stdexcept>
 #include <string>
 #include <utility>
 #include <vector>
@@ -27,6 +28,13 @@ inline MakeOps reference_ops(ReferenceNumerics numerics) {
 struct Sequence {
   int32_t length = 0;
   std::vector<PageId> pages;
+  SlotId slot = -1;  // of its recurrent state, once it has run
+};
+
+/// What a sequence was at some length: its pages need no copy, its recurrent state does.
+struct Snapshot {
+  int32_t length = 0;
+  SlotId slot = -1;
 };
 
 /// The next tokens of a sequence, of which the last `outputs` want logits.
@@ -41,6 +49,7 @@ class Driver {
   Driver(const std::string& path, const MakeOps& make_ops, int64_t n_pages)
       : checkpoint_(open_checkpoint(path)), ops_(make_ops(ledger_)), model_(load_model(*checkpoint_, *ops_)) {
     ops_->allocate_state(model_->properties().state, n_pages);
+    if (has_slots()) ops_->allocate_slots(model_->properties().state, kSlots);
     // Handed out from both ends in turn, so that neighbouring pages of a sequence are never neighbours in memory.
     for (int64_t low = 0, high = n_pages - 1; low <= high; ++low, --high) {
       free_pages_.push_back(static_cast<PageId>(low));
@@ -50,6 +59,18 @@ class Driver {
 
   const Model& model() const { return *model_; }
   const Checkpoint& checkpoint() const { return *checkpoint_; }
+
+  void save(const Sequence& sequence, Snapshot& snapshot) {
+    snapshot.length = sequence.length;
+    if (!has_slots()) return;
+    if (snapshot.slot < 0) snapshot.slot = take_slot();
+    ops_->copy_slot(sequence.slot, snapshot.slot);
+  }
+  /// The sequence as it was then. Its later keys and values stay where they are, to be overwritten.
+  void restore(Sequence& sequence, const Snapshot& snapshot) {
+    sequence.length = snapshot.length;
+    if (has_slots()) ops_->copy_slot(snapshot.slot, sequence.slot);
+  }
 
   /// One step; the logits of the rows that want them, in order of `work`.
   std::vector<float> step(std::span<const Work> work) {
@@ -115,6 +136,16 @@ class Driver {
   }
 
  private:
+  static constexpr SlotId kSlots = 24;
+
+  bool has_slots() const { return model_->properties().state.slot_bytes() > 0; }
+
+  /// From the last to the first, so that a sequence's slot has nothing to do with its place in a batch.
+  SlotId take_slot() {
+    if (slots_given_ == kSlots) throw std::runtime_error("the test needs more slots than its driver has");
+    return kSlots - ++slots_given_;
+  }
+
   void append(Batch& batch, const Work& work) {
     Sequence& sequence = *work.sequence;
     const auto n_tokens = static_cast<int32_t>(work.tokens.size());
@@ -123,12 +154,16 @@ class Driver {
       sequence.pages.push_back(free_pages_.at(pages_given_++));
       ops_->clear_page(sequence.pages.back());
     }
+    if (has_slots() && sequence.slot < 0) {
+      sequence.slot = take_slot();
+      ops_->clear_slot(sequence.slot);
+    }
     for (int32_t i = 0; i < n_tokens; ++i) {
       batch.tokens.push_back(work.tokens[static_cast<size_t>(i)]);
       batch.positions.push_back(sequence.length + i);
       if (i >= n_tokens - work.outputs) batch.output_rows.push_back(first_row + i);
     }
-    batch.sequences.push_back({first_row, n_tokens, sequence.length, sequence.pages});
+    batch.sequences.push_back({first_row, n_tokens, sequence.length, sequence.pages, sequence.slot});
     sequence.length += n_tokens;
   }
 
@@ -138,6 +173,7 @@ class Driver {
   std::unique_ptr<Model> model_;
   std::vector<PageId> free_pages_;
   size_t pages_given_ = 0;
+  SlotId slots_given_ = 0;
 };
 
 }  // namespace megalith::testing

@@ -124,12 +124,15 @@ inline constexpr std::array kFloatCheckpoints{"llama",          "llama-linear", 
                                               "llama-longrope", "llama-biases", "qwen2",        "qwen2-yarn",
                                               "qwen3",          "gemma3",       "llama-folder", "mistral-folder",
                                               "qwen2-folder",   "qwen3-folder", "gemma3-folder"};
-inline constexpr std::array kQuantisedCheckpoints{"llama-q4_0", "llama-q4_1", "llama-q5_1",
-                                                  "llama-q8_0", "llama-k",    "qwen2-q5_0"};
+inline constexpr std::array kQuantisedCheckpoints{"llama-q4_0", "llama-q4_1", "llama-q5_1", "llama-q8_0",
+                                                  "llama-k",    "qwen2-q5_0", "qwen2-gptq"};
+
+inline constexpr std::array kSparseCheckpoints{"qwen3moe", "qwen35moe", "gpt-oss", "deepseek2", "qwen3moe-mlx"};
 
 inline std::vector<std::string> all_checkpoints() {
   std::vector<std::string> names(kFloatCheckpoints.begin(), kFloatCheckpoints.end());
   names.insert(names.end(), kQuantisedCheckpoints.begin(), kQuantisedCheckpoints.end());
+  names.insert(names.end(), kSparseCheckpoints.begin(), kSparseCheckpoints.end());
   return names;
 }
 

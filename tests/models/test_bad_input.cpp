@@ -92,7 +92,7 @@ TEST(BadInput, HealthyCheckpointsLoadAfterACopy) {
 TEST(BadInput, UnknownArchitectureIsNamedWithTheKnownOnes) {
   EXPECT_EQ(refusal_of("general.architecture", std::string_view("mamba")),
             "key 'general.architecture' is 'mamba', an architecture that megalith does not know; it knows llama, "
-            "qwen2, qwen3, gemma3");
+            "qwen2, qwen3, gemma3, qwen3moe, qwen35moe, gpt-oss, deepseek2");
 }
 
 TEST(BadInput, MissingArchitecture) {

@@ -12,28 +12,10 @@
 #include "base/error.h"
 #include "models/cpu_driver.h"
 #include "models/oracle_test.h"
+#include "models/probes.h"
 
 namespace megalith::testing {
 namespace {
-
-/// Index of the first value whose bits differ, or -1.
-ptrdiff_t first_difference(const std::vector<float>& ours, const std::vector<float>& theirs) {
-  if (ours.size() != theirs.size()) return 0;
-  const auto same_bits = [](float a, float b) { return std::bit_cast<uint32_t>(a) == std::bit_cast<uint32_t>(b); };
-  const auto found = std::ranges::mismatch(ours, theirs, same_bits);
-  return found.in1 == ours.end() ? -1 : found.in1 - ours.begin();
-}
-
-/// Reproducible token ids that are no text: every id of the vocabulary comes.
-std::vector<int32_t> synthetic_tokens(size_t n, uint32_t seed) {
-  std::vector<int32_t> tokens;
-  uint32_t state = seed;
-  while (tokens.size() < n) {
-    state = state * 1664525U + 1013904223U;
-    tokens.push_back(static_cast<int32_t>((state >> 8) % 300));
-  }
-  return tokens;
-}
 
 class Cpu : public ::testing::TestWithParam<InstructionSet> {
  protected:
@@ -77,7 +59,9 @@ TEST_P(Cpu, AgreesWithTransformersOnFloatWeights) {
 
 // ---- P3 -------------------------------------------------------------------------------------------------------------
 
-constexpr std::array kProbed{"llama-yarn", "llama-q4_0", "llama-k", "qwen2-q5_0", "qwen3", "gemma3", "qwen2-folder"};
+constexpr std::array kProbed{"llama-yarn", "llama-q4_0",   "llama-k",   "qwen2-q5_0", "qwen3",
+                             "gemma3",     "qwen2-folder", "qwen3moe",  "qwen35moe",  "gpt-oss",
+                             "deepseek2",  "qwen3moe-mlx", "qwen2-gptq"};
 constexpr size_t kProbeTokens = 300;
 constexpr size_t kProbeOutputs = 40;
 
