@@ -1,9 +1,12 @@
 // megalith run: one prompt, one answer, streamed.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <memory>
+#include <random>
 
 #include "base/error.h"
+#include "cli/answers.h"
 #include "cli/arguments.h"
 #include "cli/command.h"
 #include "cli/engine_arguments.h"
@@ -18,6 +21,9 @@ namespace megalith::cli {
 namespace {
 
 constexpr uint64_t kMostTokens = 1 << 30;
+constexpr uint64_t kMostChoices = 1000;
+// Choices beyond these wait for their turn: each that runs has memory for a whole context of its own.
+constexpr int32_t kChoicesAtOnce = 8;
 
 struct RunArguments {
   ModelArgument model;
@@ -30,6 +36,7 @@ struct RunArguments {
   std::vector<std::string> stop;
   SamplingArguments sampling;
   EngineArguments engine;
+  int32_t choices = 1;
   int32_t logprobs = -1;
   bool stats = false;
   bool json = false;
@@ -85,124 +92,35 @@ std::vector<TokenId> tokenize_prompt(Console& console, const RunArguments& argum
   return engine.tokenize(text, {.add_special = false, .parse_special = true});
 }
 
-Request make_request(const RunArguments& arguments, std::vector<TokenId> prompt) {
+/// One request for each choice; its index is its id. They share the seed: the choice index is part of the random key.
+std::vector<Request> make_requests(const RunArguments& arguments, Sampling sampling, std::vector<TokenId> prompt) {
+  if (!sampling.seed) {
+    std::random_device device;
+    sampling.seed = (static_cast<uint64_t>(device()) << 32) | device();
+  }
   Request request;
   request.prompt = std::move(prompt);
-  request.sampling = arguments.sampling.take();
+  request.sampling = std::move(sampling);
   request.max_tokens = arguments.max_tokens;
   request.stop = arguments.stop;
   request.top_logprobs = arguments.logprobs;
-  return request;
+  std::vector<Request> requests(static_cast<size_t>(arguments.choices), request);
+  for (size_t choice = 0; choice < requests.size(); ++choice) {
+    requests[choice].id = choice;
+    requests[choice].choice = static_cast<int32_t>(choice);
+  }
+  return requests;
 }
 
-double per_second(double count, double milliseconds) { return milliseconds > 0 ? 1000 * count / milliseconds : 0; }
-
-std::string statistics(const Event& finished, const Sampling& sampling) {
-  const Usage& usage = finished.usage;
-  const Timings& timings = finished.timings;
-  const int32_t read = usage.prompt_tokens - usage.cached_tokens;
-  std::string line =
-      fmt::format("prompt {} tokens, {:.1f} t/s", usage.prompt_tokens, per_second(read, timings.prefill_ms));
-  if (usage.cached_tokens > 0) line += fmt::format(" ({} cached)", usage.cached_tokens);
-  // The first token comes with the prompt; the others are what decoding took its time for.
-  line += fmt::format(" | answer {} tokens", usage.completion_tokens);
-  if (usage.completion_tokens > 1)
-    line += fmt::format(", {:.1f} t/s", per_second(usage.completion_tokens - 1, timings.decode_ms));
-  if (usage.completion_tokens > 0)
-    line += fmt::format(" | first token after {:.0f} ms", timings.queued_ms + timings.prefill_ms);
-  if (sampling.temperature > 0) line += fmt::format(" | seed {}", finished.seed);
-  if (finished.reason == FinishReason::kLength) line += " | stopped at the length limit";
-  return line;
+AnswersOptions answers_options(const RunArguments& arguments, const Sampling& sampling) {
+  AnswersOptions options;
+  options.choices = static_cast<size_t>(arguments.choices);
+  options.form = arguments.json ? AnswersOptions::Form::kJson : AnswersOptions::Form::kText;
+  options.statistics = arguments.stats;
+  options.logprobs = arguments.logprobs >= 0;
+  options.greedy = sampling.temperature == 0;
+  return options;
 }
-
-Json logprobs_json(const Engine& engine, const TokenLogprob& scored) {
-  return {{"token", scored.token},
-          {"text", engine.detokenize({scored.token}, Tokenizer::Special::kRender)},
-          {"logprob", scored.logprob}};
-}
-
-/// Takes the answer's tokens as they come: shows them, or keeps them for one JSON document.
-class Answer {
- public:
-  Answer(Console& console, const Engine& engine, const RunArguments& arguments)
-      : console_(console), engine_(engine), arguments_(arguments) {}
-
-  void take_token(const Event& event) {
-    take_text(event.text);
-    if (!arguments_.json) return;
-    tokens_.push_back(event.token);
-    if (!event.logprob) return;
-    Json entry = logprobs_json(engine_, {event.token, *event.logprob});
-    entry["top"] = Json::array();
-    for (const TokenLogprob& other : event.top_logprobs) entry["top"].push_back(logprobs_json(engine_, other));
-    logprobs_.push_back(std::move(entry));
-  }
-
-  void finish(const Event& finished) {
-    take_text(finished.text);
-    if (arguments_.json) return write_document(finished);
-    if (!ends_line_) console_.out.write("\n");
-    if (arguments_.stats || console_.error.is_terminal()) {
-      const std::string line = statistics(finished, arguments_.sampling.sampling);
-      console_.error.try_write(console_.error.dim(line) + "\n");
-    }
-  }
-
-  /// After an error, so that its message begins on a line of its own. A pipe that closed meanwhile must not take the
-  /// error's place.
-  void break_off() {
-    if (!arguments_.json && !ends_line_) console_.out.try_write("\n");
-  }
-
- private:
-  void take_text(const std::string& text) {
-    if (text.empty()) return;
-    if (arguments_.json) {
-      text_ += text;
-    } else {
-      console_.out.write(console_.out.is_terminal() ? printable(text) : text);
-      ends_line_ = text.back() == '\n';
-    }
-  }
-
-  void write_document(const Event& finished) {
-    const EngineProperties& model = engine_.properties();
-    const Usage& usage = finished.usage;
-    const Timings& timings = finished.timings;
-    Json document{
-        {"model", model.model_path},
-        {"text", text_},
-        {"tokens", tokens_},
-        {"finish_reason", name(finished.reason)},
-        {"seed", finished.seed},
-        {"usage",
-         {{"prompt_tokens", usage.prompt_tokens},
-          {"cached_tokens", usage.cached_tokens},
-          {"completion_tokens", usage.completion_tokens}}},
-        {"timings",
-         {{"queued_ms", timings.queued_ms},
-          {"prefill_ms", timings.prefill_ms},
-          {"decode_ms", timings.decode_ms},
-          {"prompt_tokens_per_second", per_second(usage.prompt_tokens - usage.cached_tokens, timings.prefill_ms)},
-          {"answer_tokens_per_second",
-           usage.completion_tokens > 1 ? per_second(usage.completion_tokens - 1, timings.decode_ms) : 0}}},
-        {"engine",
-         {{"context_tokens", model.context_tokens},
-          {"backend", model.backend},
-          {"instruction_set", model.instruction_set},
-          {"threads", model.threads}}}};
-    if (arguments_.logprobs >= 0) document["logprobs"] = std::move(logprobs_);
-    write_json(console_.out, document);
-  }
-
-  Console& console_;
-  const Engine& engine_;
-  const RunArguments& arguments_;
-  bool ends_line_ = true;
-  std::string text_;
-  std::vector<TokenId> tokens_;
-  Json logprobs_ = Json::array();
-};
 
 void check_texts(const RunArguments& arguments) {
   require_utf8(arguments.system, "the system text (--system)");
@@ -226,6 +144,7 @@ std::string resolve(const std::string& model, const Environment& environment) {
 
 void run(Console& console, const RunArguments& arguments) {
   check_texts(arguments);
+  const Sampling sampling = arguments.sampling.take();
   std::string positional = arguments.prompt;
   const std::string model = arguments.model.take(&positional);
   const bool from_tokens = arguments.tokens_option->count() > 0;
@@ -241,17 +160,19 @@ void run(Console& console, const RunArguments& arguments) {
   } else {
     prompt = take_prompt(arguments, positional);
   }
-  const std::unique_ptr<Engine> engine = open_engine_for(console, arguments.engine.options(path, console.environment));
+  EngineOptions options = arguments.engine.options(path, console.environment);
+  options.max_sequences = std::min(arguments.choices, kChoicesAtOnce);
+  const std::unique_ptr<Engine> engine = open_engine_for(console, options);
   if (!from_tokens) tokens = tokenize_prompt(console, arguments, *engine, prompt);
 
-  Answer answer(console, *engine, arguments);
+  Answers answers(console, *engine, answers_options(arguments, sampling));
   try {
-    const Event finished =
-        drive_one(*engine, make_request(arguments, std::move(tokens)),
-                  {.on_token = [&](const Event& event) { answer.take_token(event); }, .stop_requested = interrupted});
-    answer.finish(finished);
+    const std::vector<Event> finished =
+        drive(*engine, make_requests(arguments, sampling, std::move(tokens)),
+              {.on_token = [&](const Event& event) { answers.take_token(event); }, .stop_requested = interrupted});
+    answers.finish(finished);
   } catch (const Error&) {
-    answer.break_off();
+    answers.break_off();
     throw;
   }
   throw_if_interrupted();
@@ -281,6 +202,9 @@ Action define_run(CLI::App& app) {
   app.add_option("--stop", arguments->stop, "End before this text; may be repeated")
       ->type_name("TEXT")
       ->allow_extra_args(false);
+  app.add_option("--choices", arguments->choices, "Answers to draw, each with random numbers of its own [1]")
+      ->type_name("N")
+      ->transform(whole_number(1, kMostChoices, "a number of answers"));
   arguments->sampling.add_to(app);
   arguments->engine.add_context_to(app);
   arguments->engine.add_threads_to(app);
