@@ -1,10 +1,12 @@
 // Cores and memory from /proc, /sys and the cgroups (versions 1 and 2) that hold this process.
+#include <dirent.h>
+
 #include <algorithm>
 #include <charconv>
 #include <cstdlib>
-#include <filesystem>
 #include <fstream>
 #include <limits>
+#include <memory>
 #include <optional>
 #include <set>
 #include <sstream>
@@ -208,11 +210,15 @@ std::string cpu_name(const std::string& root) {
 }
 
 int count_numa_nodes(const std::string& root) {
+  // Not std::filesystem::directory_iterator: where memory runs out inside one, libstdc++ ends the process.
+  struct Close {
+    void operator()(DIR* folder) const { closedir(folder); }
+  };
+  const std::unique_ptr<DIR, Close> folder(opendir((root + "/sys/devices/system/node").c_str()));
+  if (folder == nullptr) return 1;
   int nodes = 0;
-  std::error_code error;
-  std::filesystem::directory_iterator entries(root + "/sys/devices/system/node", error);
-  for (; !error && entries != std::filesystem::directory_iterator(); entries.increment(error)) {
-    const std::string name = entries->path().filename().string();
+  while (const dirent* entry = readdir(folder.get())) {
+    const std::string_view name = entry->d_name;
     const bool is_node =
         name.size() > 4 && name.starts_with("node") && name.find_first_not_of("0123456789", 4) == std::string::npos;
     nodes += is_node ? 1 : 0;

@@ -147,6 +147,12 @@ MappedFile::MappedFile(const std::string& path)
   }
   size_bytes_ = static_cast<size_t>(status.st_size);
   void* data = mmap(nullptr, size_bytes_, PROT_READ, MAP_PRIVATE, file_.value(), 0);
+  if (data == MAP_FAILED && errno == ENOMEM) {
+    throw Error(ErrorKind::kDoesNotFit,
+                fmt::format("{} ({} bytes) does not fit into the address space that this process may use; raise the "
+                            "limit (ulimit -v) or take a smaller model",
+                            path, size_bytes_));
+  }
   if (data == MAP_FAILED) {
     throw Error(ErrorKind::kInvalidModel, fmt::format("cannot map {}: {}", path, std::strerror(errno)));
   }

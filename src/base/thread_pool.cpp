@@ -143,8 +143,13 @@ ThreadPool::ThreadPool(int n_threads) : n_threads_(n_threads), state_(std::make_
   } catch (const std::system_error& error) {
     const size_t n_started = state_->workers.size() + 1;
     state_->stop();
-    throw Error(ErrorKind::kRuntime, fmt::format("cannot start more than {} of {} threads ({}); use fewer with -t",
-                                                 n_started, n_threads, error.what()));
+    throw Error(ErrorKind::kDoesNotFit,
+                fmt::format("cannot start more than {} of {} threads: no memory for them, or no more are allowed ({}); "
+                            "use fewer with -t",
+                            n_started, n_threads, error.what()));
+  } catch (...) {
+    state_->stop();  // memory ran out: those that run must not outlive their state
+    throw;
   }
 }
 

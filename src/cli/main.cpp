@@ -219,7 +219,10 @@ int main(int argc, char** argv) {
     if (error.kind() != ErrorKind::kInterrupted) complain(error.what());
     return exit_code(error.kind());
   } catch (const std::bad_alloc&) {
-    complain("out of memory; a smaller --ctx needs less");
+    // As it is: to put a sentence together would need memory again.
+    cli::Output(STDERR_FILENO, cli::Output::Colour::kNever)
+        .try_write(
+            "megalith: out of memory; free some, raise the limit, or give a smaller --ctx or fewer threads (-t)\n");
     return exit_code(ErrorKind::kDoesNotFit);
   } catch (const std::exception& error) {
     complain(error.what());

@@ -6,6 +6,9 @@
 #include <condition_variable>
 #include <deque>
 #include <mutex>
+#include <new>
+#include <optional>
+#include <system_error>
 #include <thread>
 #include <unordered_set>
 
@@ -100,10 +103,16 @@ class InProcessEngine final : public Engine {
   void read_template();
   void describe(const EngineOptions& options, const GrantedContext& context);
   void serve();
-  /// Ends every request in flight with an error; later ones are refused. `mutex_` must be held.
-  void give_up(const std::string& fault);
-  /// Hands events to the consumer; `mutex_` must be held.
+  /// One round of the scheduler's work. An error is of the engine as a whole: it can serve no more.
+  std::optional<Error> step(std::vector<Submission> submissions, const std::vector<uint64_t>& cancellations,
+                            std::vector<Event>& events);
+  // `mutex_` must be held for these.
+  /// Hands events to the consumer, and the costs of the step; false if there was no memory for it: try again.
+  bool hand_over(std::vector<Event>& events);
+  /// Removes from `events` what it handed over, also if memory runs out on the way.
   void publish(std::vector<Event>& events);
+  /// Ends every request in flight with the error that broke the engine.
+  void end_all();
 
   Ledger ledger_;
   std::shared_ptr<const Checkpoint> checkpoint_;
@@ -124,7 +133,9 @@ class InProcessEngine final : public Engine {
   std::deque<Event> events_;
   std::unordered_set<uint64_t> ids_;  // in flight
   CostMeter meter_;                   // since the last take_profile
-  std::string broken_;                // why the engine serves no more, or empty
+  std::optional<Error> broken_;       // why the engine serves no more
+  const Error out_of_memory_{ErrorKind::kDoesNotFit,
+                             "memory ran out while the model was answering; free memory or lower --ctx"};
   bool stopping_ = false;
   std::thread thread_;
 };
@@ -156,7 +167,15 @@ InProcessEngine::InProcessEngine(const EngineOptions& options, const Machine& ma
   scheduler_ = std::make_unique<Scheduler>(Scheduler::Setup{
       ops_.get(), model_.get(), tokenizer_.get(), checkpoint_.get(), context.tokens, pages, options.max_sequences,
       recurrent ? options.max_sequences : 0, options.prefill_chunk_tokens, profile_ ? &step_meter_ : nullptr});
-  thread_ = std::thread([this] { serve(); });
+  try {
+    thread_ = std::thread([this] { serve(); });
+  } catch (const std::system_error& error) {
+    throw Error(
+        ErrorKind::kDoesNotFit,
+        fmt::format("cannot start the engine's thread: no memory for it, or no more are allowed ({}); use fewer "
+                    "with -t",
+                    error.what()));
+  }
 }
 
 InProcessEngine::~InProcessEngine() {
@@ -247,11 +266,15 @@ void InProcessEngine::submit(Request request) {
   validate(request.sampling, properties_.vocabulary_size);
   {
     std::lock_guard lock(mutex_);
-    if (!broken_.empty()) throw Error(ErrorKind::kRuntime, broken_);
-    if (!ids_.insert(request.id).second) {
-      throw Error(ErrorKind::kUsage, fmt::format("a request with id {} is in flight already", request.id));
+    if (broken_) throw Error(*broken_);
+    const auto [id, is_new] = ids_.insert(request.id);
+    if (!is_new) throw Error(ErrorKind::kUsage, fmt::format("a request with id {} is in flight already", request.id));
+    try {
+      submissions_.push_back({std::move(request), Clock::now()});
+    } catch (...) {
+      ids_.erase(id);
+      throw;
     }
-    submissions_.push_back({std::move(request), Clock::now()});
   }
   work_.notify_one();
 }
@@ -284,32 +307,65 @@ std::vector<CostMeter::Line> InProcessEngine::take_profile() {
 }
 
 void InProcessEngine::publish(std::vector<Event>& events) {
-  for (Event& event : events) {
-    if (event.kind == Event::Kind::kFinished) {
+  size_t published = 0;
+  try {
+    for (; published < events.size(); ++published) {
+      Event& event = events_.emplace_back(std::move(events[published]));
+      if (event.kind != Event::Kind::kFinished) continue;
       ids_.erase(event.request);
       std::erase(cancellations_, event.request);  // or it would end a later request of the same id
     }
-    events_.push_back(std::move(event));
+    if (broken_) end_all();
+  } catch (...) {
+    events.erase(events.begin(), events.begin() + static_cast<ptrdiff_t>(published));
+    throw;
   }
-  if (!events.empty()) event_.notify_all();
+  if (!events_.empty()) event_.notify_all();
   events.clear();
 }
 
-void InProcessEngine::give_up(const std::string& fault) {
-  broken_ = fmt::format("the engine stopped after an internal fault: {}", fault);
-  std::vector<Event> events;
-  for (const uint64_t id : ids_) {
+void InProcessEngine::end_all() {
+  while (!ids_.empty()) {
     Event event;
-    event.request = id;
+    event.request = *ids_.begin();
     event.kind = Event::Kind::kFinished;
     event.reason = FinishReason::kError;
-    event.error = broken_;
-    events.push_back(std::move(event));
+    event.error_kind = broken_->kind();
+    event.error = broken_->what();
+    events_.push_back(std::move(event));
+    ids_.erase(ids_.begin());
   }
-  publish(events);
+}
+
+std::optional<Error> InProcessEngine::step(std::vector<Submission> submissions,
+                                           const std::vector<uint64_t>& cancellations, std::vector<Event>& events) {
+  try {
+    for (Submission& submission : submissions) scheduler_->add(std::move(submission.request), submission.at);
+    for (const uint64_t id : cancellations) scheduler_->cancel(id, events);
+    scheduler_->step(events);
+    if (scheduler_->idle()) scheduler_->check_integrity();
+    return std::nullopt;
+  } catch (const std::bad_alloc&) {
+    return out_of_memory_;
+  } catch (const std::exception& error) {
+    // Not a request's fault (those end alone): the scheduler's own state can no longer be trusted.
+    return Error(ErrorKind::kRuntime, fmt::format("the engine stopped after an internal fault: {}", error.what()));
+  }
+}
+
+bool InProcessEngine::hand_over(std::vector<Event>& events) {
+  try {
+    meter_.add(step_meter_);
+    step_meter_.clear();
+    publish(events);
+    return true;
+  } catch (const std::bad_alloc&) {
+    return false;
+  }
 }
 
 void InProcessEngine::serve() {
+  constexpr std::chrono::milliseconds kMemoryRetry{10};
   std::vector<Event> events;
   std::unique_lock lock(mutex_);
   while (true) {
@@ -317,23 +373,14 @@ void InProcessEngine::serve() {
                [&] { return stopping_ || !submissions_.empty() || !cancellations_.empty() || !scheduler_->idle(); });
     if (stopping_) return;
     std::vector<Submission> submissions = std::exchange(submissions_, {});
-    std::vector<uint64_t> cancellations = std::exchange(cancellations_, {});
+    const std::vector<uint64_t> cancellations = std::exchange(cancellations_, {});
     lock.unlock();
-    std::string fault;
-    try {
-      for (Submission& submission : submissions) scheduler_->add(std::move(submission.request), submission.at);
-      for (const uint64_t id : cancellations) scheduler_->cancel(id, events);
-      scheduler_->step(events);
-      if (scheduler_->idle()) scheduler_->check_integrity();
-    } catch (const std::exception& error) {
-      // Not a request's fault (those end alone): the scheduler's own state can no longer be trusted.
-      fault = error.what();
-    }
+    const std::optional<Error> fault = step(std::move(submissions), cancellations, events);
     lock.lock();
-    meter_.add(step_meter_);
-    step_meter_.clear();
-    publish(events);
-    if (!fault.empty()) return give_up(fault);
+    if (fault) broken_.emplace(*fault);
+    // Nobody may wait for an event for ever, so where there is no memory to hand it over, it waits for some.
+    while (!hand_over(events) && !stopping_) work_.wait_for(lock, kMemoryRetry);
+    if (broken_) return;
   }
 }
 
