@@ -50,22 +50,7 @@ std::string blob_name(const std::string& digest) {
 
 /// Path of the model's blob.
 std::string model_blob(const std::string& manifest_path, const std::string& models_folder) {
-  const auto manifest = nlohmann::json::parse(read_manifest(manifest_path), nullptr, /*allow_exceptions=*/false);
-  if (manifest.is_discarded() || !manifest.is_object()) fail_manifest(manifest_path, "is not a JSON object");
-  const auto layers = manifest.find("layers");
-  if (layers == manifest.end() || !layers->is_array()) fail_manifest(manifest_path, "has no list 'layers'");
-  std::string blob;
-  for (const auto& layer : *layers) {
-    if (!layer.is_object()) fail_manifest(manifest_path, "has a layer that is not an object");
-    const auto type = layer.find("mediaType");
-    if (type == layer.end() || !type->is_string() || type->get_ref<const std::string&>() != kModelMediaType) continue;
-    if (!blob.empty()) fail_manifest(manifest_path, "names several model files, which megalith does not read");
-    const auto digest = layer.find("digest");
-    if (digest != layer.end() && digest->is_string()) blob = blob_name(digest->get_ref<const std::string&>());
-    if (blob.empty()) fail_manifest(manifest_path, "has a model layer whose digest is not sha256:<64 hex digits>");
-  }
-  if (blob.empty()) fail_manifest(manifest_path, "names no model file");
-  const std::string path = models_folder + "/blobs/" + blob;
+  const std::string path = models_folder + "/blobs/" + blob_of_manifest(read_manifest(manifest_path), manifest_path);
   std::error_code error;
   if (!fs::is_regular_file(path, error)) {
     throw Error(ErrorKind::kModelNotFound,
@@ -119,6 +104,25 @@ Name parse_name(std::string_view text) {
 }
 
 }  // namespace
+
+std::string blob_of_manifest(const std::string& text, const std::string& path) {
+  const auto manifest = nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/false);
+  if (manifest.is_discarded() || !manifest.is_object()) fail_manifest(path, "is not a JSON object");
+  const auto layers = manifest.find("layers");
+  if (layers == manifest.end() || !layers->is_array()) fail_manifest(path, "has no list 'layers'");
+  std::string blob;
+  for (const auto& layer : *layers) {
+    if (!layer.is_object()) fail_manifest(path, "has a layer that is not an object");
+    const auto type = layer.find("mediaType");
+    if (type == layer.end() || !type->is_string() || type->get_ref<const std::string&>() != kModelMediaType) continue;
+    if (!blob.empty()) fail_manifest(path, "names several model files, which megalith does not read");
+    const auto digest = layer.find("digest");
+    if (digest != layer.end() && digest->is_string()) blob = blob_name(digest->get_ref<const std::string&>());
+    if (blob.empty()) fail_manifest(path, "has a model layer whose digest is not sha256:<64 hex digits>");
+  }
+  if (blob.empty()) fail_manifest(path, "names no model file");
+  return blob;
+}
 
 std::string resolve(std::string_view name, const std::string& models_folder) {
   const Name parsed = parse_name(name);

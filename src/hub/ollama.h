@@ -14,6 +14,10 @@ namespace megalith::ollama {
 /// a manifest that makes no sense.
 std::string resolve(std::string_view name, const std::string& models_folder);
 
+/// The name of the model's file among the blobs, "sha256-<hex>", from a manifest's text. `path`: the manifest's, for
+/// messages. Throws kInvalidModel.
+std::string blob_of_manifest(const std::string& text, const std::string& path);
+
 /// Every model whose manifest and blob are sound.
 std::vector<LocalModel> list(const std::string& models_folder);
 

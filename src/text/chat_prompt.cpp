@@ -1,6 +1,7 @@
 #include "text/chat_prompt.h"
 
 #include <optional>
+#include <string>
 #include <utility>
 
 #include "base/error.h"
@@ -22,8 +23,15 @@ std::string plain_sentence(std::string_view sentence) {
 }  // namespace
 
 nlohmann::ordered_json parse_json(std::string_view text, std::string_view what) {
+  // Copying and rendering a value recurse into it: a text of a million '[' must not become a million calls.
+  constexpr int kMostNested = 256;
+  const auto check_depth = [&](int depth, nlohmann::ordered_json::parse_event_t, const nlohmann::ordered_json&) {
+    if (depth <= kMostNested) return true;
+    throw Error(ErrorKind::kUsage,
+                std::string(what) + ": nested deeper than " + std::to_string(kMostNested) + " lists and objects");
+  };
   try {
-    return nlohmann::ordered_json::parse(text);
+    return nlohmann::ordered_json::parse(text, check_depth);
   } catch (const nlohmann::json::exception& error) {
     throw Error(ErrorKind::kUsage, std::string(what) + ": not JSON: " + plain_sentence(error.what()));
   }

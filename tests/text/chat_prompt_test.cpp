@@ -58,5 +58,19 @@ TEST(ParseJson, SaysWhereInAPlainSentence) {
   }
 }
 
+TEST(ParseJson, RefusesWhatIsNestedWithoutEnd) {
+  const auto nested = [](size_t levels) { return std::string(levels, '[') + std::string(levels, ']'); };
+  EXPECT_EQ(parse_json(nested(200), "it").size(), 1U);
+  for (const size_t levels : {size_t{300}, size_t{1} << 21}) {
+    try {
+      parse_json(nested(levels), "chat.json");
+      FAIL() << "nothing was thrown";
+    } catch (const Error& error) {
+      EXPECT_EQ(error.kind(), ErrorKind::kUsage);
+      EXPECT_TRUE(std::string_view(error.what()).starts_with("chat.json: nested deeper than 256")) << error.what();
+    }
+  }
+}
+
 }  // namespace
 }  // namespace megalith
