@@ -14,9 +14,9 @@ namespace {
 
 // Texts of control tokens that end an answer. Files name one such token at most; the makers' generation settings, which
 // files lack, name the others (Qwen 2.5: <|im_end|> and <|endoftext|>; Llama 3: <|eot_id|>, <|eom_id|>,
-// <|end_of_text|>).
+// <|end_of_text|>; Gemma: <end_of_turn>, <eos>).
 constexpr std::string_view kEndOfGenerationTexts[] = {
-    "<|im_end|>", "<|endoftext|>", "<|eot_id|>", "<|eom_id|>", "<|end_of_text|>", "<|end|>", "<end_of_turn>",
+    "<|im_end|>", "<|endoftext|>", "<|eot_id|>", "<|eom_id|>", "<|end_of_text|>", "<|end|>", "<end_of_turn>", "<eos>",
 };
 
 [[noreturn]] void fail(const Vocabulary& vocabulary, const std::string& what) {

@@ -25,7 +25,10 @@ Vocabulary read_with(const std::string& key, std::optional<MetadataValue> value)
     if (entry.key != key) metadata.add(entry.key, entry.value);
   }
   if (value) metadata.add(key, *value);
-  return read_vocabulary(Checkpoint({.path = path, .metadata = std::move(metadata)}));
+  Checkpoint::Parts parts;
+  parts.path = path;
+  parts.metadata = std::move(metadata);
+  return read_vocabulary(Checkpoint(std::move(parts)));
 }
 
 std::string refusal(const std::string& key, std::optional<MetadataValue> value) {
@@ -74,7 +77,10 @@ TEST(GgufVocabulary, ChatTemplateIsTheFilesOwnOrNone) {
   ASSERT_TRUE(source.has_value());
   EXPECT_TRUE(source->starts_with("{% for message in messages %}")) << *source;
   const std::string path = data_path("llama.gguf");
-  const Checkpoint bare({.path = path, .metadata = Metadata(path)});
+  Checkpoint::Parts parts;
+  parts.path = path;
+  parts.metadata = Metadata(path);
+  const Checkpoint bare(std::move(parts));
   EXPECT_EQ(read_chat_template(bare), std::nullopt);
 }
 

@@ -145,6 +145,12 @@ TEST(SentencePiece, SpecialTokens) {
   // As Llama 2 does where the file is silent.
   EXPECT_EQ(tokenizer->encode("b", {.add_special = true}), (Ids{1, *tokenizer->find("b")}));
   EXPECT_TRUE(tokenizer->ends_generation(2));
+  Vocabulary gemma = small_pieces();
+  gemma.tokens[1] = "<end_of_turn>";
+  gemma.tokens[2] = "<eos>";
+  gemma.eos.reset();
+  const auto ends = make_tokenizer(gemma);
+  EXPECT_TRUE(ends->ends_generation(1) && ends->ends_generation(2));
   EXPECT_EQ(tokenizer->bytes(*tokenizer->find("▁a"), Special::kOmit), " a");
   EXPECT_EQ(tokenizer->bytes(*tokenizer->find("<0x0A>"), Special::kOmit), "\n");
   EXPECT_EQ(tokenizer->bytes(1, Special::kOmit), "");
