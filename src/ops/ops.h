@@ -254,7 +254,7 @@ struct Attention {
   int32_t layer = 0;   // whose KV to append to and read
   int32_t heads = 0;   // query heads; a multiple of the layer's kv heads
   float scale = 0.0F;  // of q . k
-  Weight sinks{};        // [1, heads] or absent: one more score of each head's softmax, without a value (gpt-oss)
+  Weight sinks{};      // [1, heads] or absent: one more score of each head's softmax, without a value (gpt-oss)
 };
 
 class Ops {
