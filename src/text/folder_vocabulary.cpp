@@ -21,6 +21,7 @@ class FolderFile {
   bool exists() const { return file_.has_value(); }
   const std::string& path() const { return path_; }
   std::string_view text() const {
+    if (!file_) return {};
     const auto bytes = file_->bytes();
     return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
   }

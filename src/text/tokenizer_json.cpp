@@ -27,14 +27,14 @@ struct Pipeline {
 };
 
 const std::vector<Pipeline>& known_pipelines() {
-  static const std::vector<Pipeline> pipelines = {
+  static const std::vector<Pipeline> kPipelines = {
       {"", {"ByteLevel with its expression"}, false, "gpt-2"},
       {"", {"Digits one by one", "ByteLevel with its expression"}, false, "smollm"},
       {"NFC", {"Split by " + std::string(kQwen2Pattern), "ByteLevel"}, false, "qwen2"},
       {"", {"Split by " + std::string(kLlama3Pattern), "ByteLevel"}, true, "llama-bpe"},
       {"", {"Split by " + std::string(kLlama3Pattern), "ByteLevel"}, false, "smaug-bpe"},
   };
-  return pipelines;
+  return kPipelines;
 }
 
 /// The steps of a Sequence, or the one step there is; `list` is the name of a Sequence's field.
