@@ -27,15 +27,16 @@ void* allocate(size_t size_bytes, size_t alignment_bytes) {
 
 }  // namespace
 
-// Weak: the thread sanitizer brings its own, and then nothing fails. The forms for arrays call these.
-[[gnu::weak]] void* operator new(size_t size_bytes) { return allocate(size_bytes, alignof(std::max_align_t)); }
-[[gnu::weak]] void* operator new(size_t size_bytes, std::align_val_t alignment) {
+// MEGALITH_TEST_WEAK: under the thread sanitizer, which may bring its own; then nothing fails. The forms for arrays
+// call these.
+MEGALITH_TEST_WEAK void* operator new(size_t size_bytes) { return allocate(size_bytes, alignof(std::max_align_t)); }
+MEGALITH_TEST_WEAK void* operator new(size_t size_bytes, std::align_val_t alignment) {
   return allocate(size_bytes, static_cast<size_t>(alignment));
 }
-[[gnu::weak]] void operator delete(void* memory) noexcept { std::free(memory); }
-[[gnu::weak]] void operator delete(void* memory, size_t) noexcept { std::free(memory); }
-[[gnu::weak]] void operator delete(void* memory, std::align_val_t) noexcept { std::free(memory); }
-[[gnu::weak]] void operator delete(void* memory, size_t, std::align_val_t) noexcept { std::free(memory); }
+MEGALITH_TEST_WEAK void operator delete(void* memory) noexcept { std::free(memory); }
+MEGALITH_TEST_WEAK void operator delete(void* memory, size_t) noexcept { std::free(memory); }
+MEGALITH_TEST_WEAK void operator delete(void* memory, std::align_val_t) noexcept { std::free(memory); }
+MEGALITH_TEST_WEAK void operator delete(void* memory, size_t, std::align_val_t) noexcept { std::free(memory); }
 
 namespace megalith {
 
