@@ -112,7 +112,7 @@ class InProcessEngine final : public Engine {
   /// Removes from `events` what it handed over, also if memory runs out on the way.
   void publish(std::vector<Event>& events);
   /// Ends every request in flight with the error that broke the engine.
-  void end_all();
+  void end_all(const Error& fault);
 
   Ledger ledger_;
   std::shared_ptr<const Checkpoint> checkpoint_;
@@ -315,7 +315,7 @@ void InProcessEngine::publish(std::vector<Event>& events) {
       ids_.erase(event.request);
       std::erase(cancellations_, event.request);  // or it would end a later request of the same id
     }
-    if (broken_) end_all();
+    if (broken_) end_all(*broken_);
   } catch (...) {
     events.erase(events.begin(), events.begin() + static_cast<ptrdiff_t>(published));
     throw;
@@ -324,14 +324,14 @@ void InProcessEngine::publish(std::vector<Event>& events) {
   events.clear();
 }
 
-void InProcessEngine::end_all() {
+void InProcessEngine::end_all(const Error& fault) {
   while (!ids_.empty()) {
     Event event;
     event.request = *ids_.begin();
     event.kind = Event::Kind::kFinished;
     event.reason = FinishReason::kError;
-    event.error_kind = broken_->kind();
-    event.error = broken_->what();
+    event.error_kind = fault.kind();
+    event.error = fault.what();
     events_.push_back(std::move(event));
     ids_.erase(ids_.begin());
   }
