@@ -293,15 +293,25 @@ void copy_with_key(const std::string& name, std::string_view key, uint32_t value
       .write(reinterpret_cast<const char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
 }
 
-TEST(Engine, AContextPastTheModelsWindowIsRefused) {
+TEST(Engine, AModelRunsPastItsWindowAndSeesNoFurther) {
   const fs::path copy = fs::temp_directory_path() / ("megalith-window-" + std::to_string(getpid()) + ".gguf");
   copy_with_key("llama", "llama.attention.sliding_window", 64, copy);
-  EngineOptions options = options_for("llama");
-  options.model_path = copy.string();
-  EXPECT_EQ(open_engine(options)->properties().context_tokens, 64);
-  options.context_tokens = 65;
-  const std::string message = error_of([&] { open_engine(options); }, ErrorKind::kUsage);
-  EXPECT_NE(message.find("--ctx 64"), std::string::npos) << message;
+  EngineOptions whole = options_for("llama");
+  EngineOptions windowed = whole;
+  windowed.model_path = copy.string();
+  const auto last_logits = [](const EngineOptions& options, size_t prompt_tokens) {
+    Request request = greedy(1, some_prompt(prompt_tokens, 5), 4);
+    request.probes.last_logits = true;
+    return ask(*open_engine(options), request).finished.last_logits;
+  };
+  EXPECT_EQ(open_engine(windowed)->properties().context_tokens, open_engine(whole)->properties().context_tokens);
+  // Up to the window nothing is hidden; past it the earliest tokens are, however the prompt is chunked.
+  EXPECT_EQ(last_logits(windowed, 64), last_logits(whole, 64));
+  const std::vector<float> past = last_logits(windowed, 150);
+  EXPECT_FALSE(past.empty());
+  EXPECT_NE(past, last_logits(whole, 150));
+  windowed.prefill_chunk_tokens = 7;
+  EXPECT_EQ(last_logits(windowed, 150), past);
   fs::remove(copy);
 }
 
