@@ -70,8 +70,9 @@ class Chain {
     return value <= limit;
   }
   void sort() {
-    std::stable_sort(expected_.kept.begin(), expected_.kept.end(),
-                     [](const Scored& a, const Scored& b) { return a.logit > b.logit; });
+    std::sort(expected_.kept.begin(), expected_.kept.end(), [](const Scored& a, const Scored& b) {
+      return a.logit != b.logit ? a.logit > b.logit : a.token < b.token;
+    });
   }
   void cut(size_t count) { expected_.kept.resize(std::min(count, expected_.kept.size())); }
   void heat() {
