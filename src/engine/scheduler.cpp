@@ -107,13 +107,16 @@ void Scheduler::admit() {
   // In order of arrival: a large request at the head waits for its pages rather than being overtaken for ever.
   while (!waiting_.empty() && static_cast<int32_t>(running_.size()) < setup_.max_sequences) {
     Sequence& next = *waiting_.front();
+    auto slots = slots_.allocate(setup_.slots > 0 ? 1 : 0);
+    if (!slots) return;
     auto pages = pages_.allocate(PagePool::pages_for(next.token_limit));
-    if (!pages) return;
-    next.pages = std::move(*pages);
-    if (setup_.slots > 0) {
-      next.slots = slots_.allocate(1).value();  // one for each of max_sequences
-      setup_.ops->clear_slot(next.slots.front());
+    if (!pages) {
+      slots_.release(*slots);
+      return;
     }
+    next.pages = std::move(*pages);
+    next.slots = std::move(*slots);
+    for (const SlotId slot : next.slots) setup_.ops->clear_slot(slot);
     next.started = Clock::now();
     running_.push_back(std::move(waiting_.front()));
     waiting_.pop_front();

@@ -172,9 +172,9 @@ void add_rope(HuggingFaceConfig& config, const std::string& place) {
   }
   if (const auto share = config.metadata().find_number(config.key(place + "partial_rotary_factor"))) {
     const auto width = config.metadata().find_integer(config.key("head_dim"));
-    const auto heads = config.metadata().find_integer(config.key("num_attention_heads"));
-    const auto hidden = config.metadata().find_integer(config.key("hidden_size"));
-    const int64_t head_width = width ? *width : heads.value_or(0) > 0 ? hidden.value_or(0) / *heads : 0;
+    const int64_t heads = config.metadata().find_integer(config.key("num_attention_heads")).value_or(0);
+    const int64_t hidden = config.metadata().find_integer(config.key("hidden_size")).value_or(0);
+    const int64_t head_width = width ? *width : heads > 0 ? hidden / heads : 0;
     config.add("rope.dimension_count", static_cast<int64_t>(static_cast<double>(head_width) * *share));
   }
 }

@@ -67,7 +67,7 @@ struct DeltaNet {
 
 class DeltaNetMixer final : public TokenMixer {
  public:
-  explicit DeltaNetMixer(DeltaNet parts) : parts_(std::move(parts)) {}
+  explicit DeltaNetMixer(const DeltaNet& parts) : parts_(parts) {}
 
   Tensor mix(Ops& ops, const Tensor& x) const override {
     const std::array<Linear, 4> projections{Linear{parts_.projection, {}}, Linear{parts_.output_gate, {}},
@@ -113,7 +113,7 @@ void load_delta_net(ResidualDecoderLoader& loader, const DeltaShape& shape, Resi
   parts.delta.time_bias = weights.vector(block + "ssm_dt.bias", shape.value_heads);
   parts.delta.scale = 1.0F / std::sqrt(static_cast<float>(shape.key_width));
   parts.epsilon = loader.shape().epsilon;
-  layer.mixer = std::make_unique<DeltaNetMixer>(std::move(parts));
+  layer.mixer = std::make_unique<DeltaNetMixer>(parts);
   layer.recurrent = {.channels = shape.channels(),
                      .kernel = shape.kernel,
                      .heads = shape.value_heads,

@@ -183,7 +183,7 @@ class ReferenceOps final : public Ops, private TensorOwner {
         add_product(mix[rank].weight, row(outputs, r * chosen + static_cast<int64_t>(rank)), row(out, r));
       }
     }
-    if (moe.shared) add_shared(x, moe, out);
+    if (moe.shared) add_shared(x, *moe.shared, moe.shared_gate, out);
     return out;
   }
 
@@ -379,12 +379,12 @@ class ReferenceOps final : public Ops, private TensorOwner {
     for (size_t c = 0; c < x.size(); ++c) sum[c] = arithmetic_->add_product(factor, x[c], sum[c]);
   }
 
-  void add_shared(const Tensor& x, const Moe& moe, const Tensor& out) {
-    const Tensor shared = run_mlp("moe", x, *moe.shared);
+  void add_shared(const Tensor& x, const GatedMlp& expert, Weight gate, const Tensor& out) {
+    const Tensor shared = run_mlp("moe", x, expert);
     Tensor gates;
-    if (moe.shared_gate) gates = multiply("moe", x, {moe.shared_gate, {}});
+    if (gate) gates = multiply("moe", x, {gate, {}});
     for (int64_t r = 0; r < x.rows; ++r) {
-      const float factor = moe.shared_gate ? arithmetic_->gate(GateFunction::kSigmoid, 1.0F, row(gates, r)[0]) : 1.0F;
+      const float factor = gate ? arithmetic_->gate(GateFunction::kSigmoid, 1.0F, row(gates, r)[0]) : 1.0F;
       add_product(factor, row(shared, r), row(out, r));
     }
   }
