@@ -22,4 +22,11 @@ inline int32_t largest_context(uint64_t available_bytes, uint64_t page_bytes, ui
   return static_cast<int32_t>(std::min<uint64_t>(pages, INT32_MAX / kPageTokens) * kPageTokens);
 }
 
+/// The context to name as a cure: what fits now less a thirty-second, in whole pages, because free memory moves by some
+/// megabytes until the next run; all of it where that would leave nothing.
+inline int32_t advisable_context(int32_t largest_tokens) {
+  const int32_t lowered = (largest_tokens - largest_tokens / 32) / kPageTokens * kPageTokens;
+  return lowered > 0 ? lowered : largest_tokens;
+}
+
 }  // namespace megalith

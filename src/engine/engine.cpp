@@ -61,7 +61,7 @@ GrantedContext grant_context(const EngineOptions& options, const ModelProperties
     throw Error(ErrorKind::kDoesNotFit,
                 fmt::format("a context of {} tokens needs {} for {} sequence{}, but {} are free; {}", wanted,
                             format_bytes(needed), sequences, sequences == 1 ? "" : "s", format_bytes(usable),
-                            largest > 0 ? fmt::format("the largest that fits is --ctx {}", largest)
+                            largest > 0 ? fmt::format("the largest that fits is --ctx {}", advisable_context(largest))
                                         : std::string("not even one page of 64 tokens fits: free memory or take a "
                                                       "smaller model")));
   }
