@@ -58,12 +58,13 @@ GrantedContext grant_context(const EngineOptions& options, const ModelProperties
   const int32_t wanted = chosen ? options.context_tokens : model.context_tokens;
   if (largest < (chosen ? wanted : std::min(wanted, kPageTokens))) {
     const auto needed = static_cast<uint64_t>(PagePool::pages_for(wanted)) * page_bytes * sequences;
-    throw Error(ErrorKind::kDoesNotFit,
-                fmt::format("a context of {} tokens needs {} for {} sequence{}, but {} are free; {}", wanted,
-                            format_bytes(needed), sequences, sequences == 1 ? "" : "s", format_bytes(usable),
-                            largest > 0 ? fmt::format("the largest that fits is --ctx {}", advisable_context(largest))
-                                        : std::string("not even one page of 64 tokens fits: free memory or take a "
-                                                      "smaller model")));
+    throw Error(
+        ErrorKind::kDoesNotFit,
+        fmt::format("a context of {} tokens needs {} for {} sequence{}, but {} are free; {}", wanted,
+                    format_bytes(needed), sequences, sequences == 1 ? "" : "s", format_bytes(usable),
+                    largest > 0 ? fmt::format("the largest that safely fits is --ctx {}", advisable_context(largest))
+                                : std::string("not even one page of 64 tokens fits: free memory or take a "
+                                              "smaller model")));
   }
   if (!chosen && largest < wanted) {
     return {largest,

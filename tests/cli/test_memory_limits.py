@@ -74,7 +74,7 @@ class CgroupTest(ProgramTest):
         answer = ["run", LLAMA, "--raw", "Hi", "--temp", 0, "-n", 8]
         code, _, error = self.limited(400, *answer, "--ctx", 1 << 24)
         self.assertEqual(code, 5, error)
-        fits = re.search(r"the largest that fits is --ctx (\d+)", error)
+        fits = re.search(r"the largest that safely fits is --ctx (\d+)", error)
         self.assertTrue(fits, error)
         self.assertGreater(int(fits[1]), 0)
         code, text, error = self.limited(400, *answer, "--ctx", fits[1])

@@ -129,7 +129,7 @@ class RunTest(ProgramTest):
         self.fails(2, ["not valid UTF-8", "0xff at offset 3"], "run", LLAMA, given=b"abc\xffdef")
         self.fails(2, ["not valid UTF-8", "0xc3 at offset 0"], "run", LLAMA, os.fsdecode(b"\xc3"))
         self.fails(2, ["40 tokens", "32 tokens", "--ctx"], "run", LLAMA, "--tokens", "5 " * 40, "--ctx", 32)
-        self.fails(5, ["--ctx", "the largest that fits"], "run", LLAMA, "Hi", "--ctx", 1 << 30)
+        self.fails(5, ["--ctx", "the largest that safely fits"], "run", LLAMA, "Hi", "--ctx", 1 << 30)
         self.fails(2, "token id 300 is not in the vocabulary of 300", "run", LLAMA, "--tokens", "300")
         self.fails(2, "'-4' is not a token id", "run", LLAMA, "--tokens", "1 -4")
         self.fails(2, "--tokens is empty", "run", LLAMA, "--tokens", "")

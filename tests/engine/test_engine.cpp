@@ -236,7 +236,7 @@ TEST(Engine, MalformedRequestsAreRefused) {
   EXPECT_EQ(collect(*engine, 1).at(5).tokens.size(), 100U);
 }
 
-TEST(Engine, AContextThatDoesNotFitNamesTheLargestThatDoes) {
+TEST(Engine, AContextThatDoesNotFitNamesTheLargestThatSafelyDoes) {
   EngineOptions options = options_for("llama");
   options.memory_limit_bytes = 300ULL << 20;
   options.context_tokens = 100'000'000;
@@ -245,7 +245,8 @@ TEST(Engine, AContextThatDoesNotFitNamesTheLargestThatDoes) {
   ASSERT_NE(at, std::string::npos) << message;
   options.context_tokens = std::stoi(message.substr(at + 6));
   EXPECT_EQ(open_engine(options)->properties().context_tokens, options.context_tokens);
-  options.context_tokens += kPageTokens;
+  // A thirty-second of what fits is left over, and the rest of a page.
+  options.context_tokens += options.context_tokens / 31 + 2 * kPageTokens;
   error_of([&] { open_engine(options); }, ErrorKind::kDoesNotFit);
 }
 

@@ -43,7 +43,8 @@ TEST_P(RealModel, PerplexityIsThatOfTransformersWithinOnePercent) {
   EXPECT_NEAR(perplexity, expected, 0.01 * expected);
 }
 
-INSTANTIATE_TEST_SUITE_P(Reference, RealModel, ::testing::Values("smollm2", "qwen2.5-coder-0.5b", "qwen2.5-coder-1.5b"),
+INSTANTIATE_TEST_SUITE_P(Reference, RealModel,
+                         ::testing::Values("smollm2", "gemma3-270m", "qwen2.5-coder-0.5b", "qwen2.5-coder-1.5b"),
                          [](const ::testing::TestParamInfo<std::string>& model) {
                            std::string name = model.param;
                            for (char& letter : name) {

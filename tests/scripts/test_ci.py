@@ -17,7 +17,7 @@ add_test(NAME engine/racy COMMAND sh -c "echo '{REPORT}'; seq 1 5000; exit 66")
 add_test(NAME base/other COMMAND sh -c "echo nothing to see")
 add_test(NAME engine/dies COMMAND sh -c "echo last words; kill -SEGV $$")
 """
-CTEST = "cmake -S project -B project/build >/dev/null && exec ctest --test-dir project/build --output-on-failure -j 2"
+CTEST = "cmake -G Ninja -S project -B project/build >/dev/null && exec ctest --test-dir project/build --output-on-failure -j 2"
 
 
 class CiTest(unittest.TestCase):
