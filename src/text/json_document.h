@@ -3,6 +3,7 @@
 // files: the parser's header is large.
 #include <simdjson.h>
 
+#include <algorithm>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -67,6 +68,30 @@ class JsonField {
   simdjson::dom::element element_;
 };
 
+/// A copy of a JSON text in which each integer of more than 18 digits is a number with an exponent: the parser knows
+/// none beyond 64 bits, and transformers writes 10^30 for "no limit" into tokenizer_config.json.
+inline std::string with_large_integers_as_numbers(std::string_view text) {
+  constexpr size_t kSafeDigits = 18;
+  const auto is_digit = [&](size_t i) { return i < text.size() && text[i] >= '0' && text[i] <= '9'; };
+  std::string result;
+  bool in_string = false;
+  for (size_t i = 0; i < text.size(); ++i) {
+    result += text[i];
+    if (in_string && text[i] == '\\' && i + 1 < text.size()) {
+      result += text[++i];
+    } else if (text[i] == '"') {
+      in_string = !in_string;
+    } else if (!in_string && is_digit(i)) {
+      const size_t begin = i;
+      while (is_digit(i + 1)) result += text[++i];
+      const bool whole = i + 1 == text.size() || std::string_view(".eE").find(text[i + 1]) == std::string_view::npos;
+      const bool fraction = begin > 0 && std::string_view(".eE+").find(text[begin - 1]) != std::string_view::npos;
+      if (whole && !fraction && i + 1 - begin > kSafeDigits) result += "e0";
+    }
+  }
+  return result;
+}
+
 class JsonDocument {
  public:
   /// Throws kInvalidModel, naming `source`, for what is no JSON, is nested too deeply, or is larger than 256 MiB: the
@@ -77,6 +102,10 @@ class JsonDocument {
     if (text.size() > kMaxBytes) fail("is larger than 256 MiB, which no tokenizer's file is");
     simdjson::error_code error = parser_.allocate(std::max<size_t>(text.size(), 1), kMaxDepth);
     if (error == simdjson::SUCCESS) error = parser_.parse(text.data(), text.size()).get(root_);
+    if (error == simdjson::NUMBER_ERROR) {
+      const std::string readable = with_large_integers_as_numbers(text);
+      error = parser_.parse(readable.data(), readable.size()).get(root_);
+    }
     if (error != simdjson::SUCCESS) fail(std::string("is no JSON that can be read: ") + simdjson::error_message(error));
   }
   JsonDocument(const JsonDocument&) = delete;  // fields point to source_

@@ -162,6 +162,19 @@ TEST(FolderVocabulary, FilesBesideTokenizerJsonHaveTheirSay) {
             std::string::npos);
 }
 
+TEST(FolderVocabulary, IntegersBeyondSixtyFourBitsAreRead) {
+  // What transformers writes where there is no limit; digits inside strings stay as they are.
+  const TemporaryFolder folder;
+  folder.write("tokenizer.json", golden_document("qwen2").dump());
+  folder.write("tokenizer_config.json",
+               R"({"model_max_length":1000000000000000019884624838656,"least":-99999999999999999999,)"
+               R"("real":1.00000000000000000000001,"chat_template":"a \"12345678901234567890123\" b"})");
+  read_vocabulary_from_folder(folder.path());
+  EXPECT_EQ(read_chat_template_from_folder(folder.path()), "a \"12345678901234567890123\" b");
+  folder.write("tokenizer_config.json", R"({"model_max_length":1000000000000000019884624838656,"bad":1.2.3})");
+  EXPECT_NE(refusal([&] { read_vocabulary_from_folder(folder.path()); }).find("no JSON"), std::string::npos);
+}
+
 TEST(FolderVocabulary, WithoutTokenizerJsonIsRefused) {
   const TemporaryFolder folder;
   EXPECT_NE(refusal([&] { read_vocabulary_from_folder(folder.path()); }).find("has no tokenizer.json"),
