@@ -269,6 +269,18 @@ class EvalTest(ProgramTest):
                               ["--chunk", 512], ["--neighbours", 7], ["--neighbours", 7, "--chunk", 7, "-t", 3]]:
                     self.assertEqual(self.logits_text(name, *base, *probe), alone, f"{name} {base} {probe}")
 
+    def test_every_kind_of_file_keeps_its_bits_in_the_engine(self):
+        # All that the models' tests know, as a user has them: folders by themselves, recurrent state in the engine's slots.
+        paths = sorted(path for path in TINY.iterdir() if path.suffix == ".gguf" or (path / "config.json").exists())
+        self.assertGreater(len(paths), 20)
+        tokens = ["--tokens", " ".join(str(i * 37 % 290 + 3) for i in range(90)), "--json"]
+        for path in paths:
+            alone = self.succeeds("eval", "logits", path, *tokens, "-t", 1)
+            probed = self.succeeds("eval", "logits", path, *tokens, "-t", 2, "--chunk", 7, "--neighbours", 3)
+            self.assertEqual(probed, alone, path.name)
+            answer = self.json_of("run", path, "--raw", "Hi", "-n", 4, "--temp", 0, "--json")
+            self.assertGreater(len(answer["tokens"]), 0, path.name)
+
     def test_logits_for_people(self):
         text = self.succeeds("eval", "logits", LLAMA, "--tokens", "5 6 7")
         self.assertIn("LIKELIEST NEXT", text)
