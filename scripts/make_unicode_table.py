@@ -3,26 +3,32 @@
 
     scripts/make_unicode_table.py --derived-age DerivedAge.txt > src/text/unicode_data.inc
 
-Needs the package unicodedata2==16.0.0, a build of Python's `unicodedata` for a chosen Unicode version (3.11's own is
-14.0), and DerivedAge.txt of any Unicode version from 9.0 on (Debian's package unicode-data has one). The versions are
-those of the reference, `tokenizers` 0.23, found by asking it about every code point (docs/text.md):
-  \\p{..} and \\s of its regexes   Unicode 16.0
-  char::is_numeric of its Digits  Unicode 17.0: that of 16.0 and the 13 numbers listed below
-  its NFC                         Unicode 9.0: newer characters neither move nor compose
+Needs the reference itself, the package `tokenizers` 0.23, which is asked about every code point; unicodedata2==16.0.0,
+a build of Python's `unicodedata` for a chosen Unicode version; and DerivedAge.txt of any Unicode version from 9.0 on
+(Debian's package unicode-data has one). The reference mixes Unicode versions (docs/text.md):
+  \\p{..}, \\s and \\w of its regexes  Unicode 16.0
+  char::is_numeric of its Digits     Unicode 17.0
+  \\w of its Whitespace              Unicode 16.0, with the two joiners
+  its Punctuation                    Unicode 8.0
+  its NFC                            Unicode 9.0: newer characters neither move nor compose
 """
 import argparse
 import re
 import sys
 
 import unicodedata2
+from tokenizers import Regex, pre_tokenizers
 
-CATEGORIES = {"L": 1, "M": 2, "N": 3, "P": 4, "S": 5}  # Z and C: 0
-SPACE, NUMERIC, NFC_UNSAFE, AFTER_UNICODE_9 = 1 << 3, 1 << 4, 1 << 5, 1 << 6
-# The property White_Space; the same set since Unicode 6.3 (which took U+180E out of it).
-WHITE_SPACE = {*range(0x09, 0x0E), 0x20, 0x85, 0xA0, 0x1680, *range(0x2000, 0x200B), 0x2028, 0x2029, 0x202F, 0x205F, 0x3000}
-NUMERIC_SINCE_17 = {*range(0x11DE0, 0x11DEA), *range(0x16FF4, 0x16FF7)}
+# In the order of enum Category and enum Script in src/text/unicode.h.
+CATEGORIES = ["Cn", "Lu", "Ll", "Lt", "Lm", "Lo", "Mn", "Mc", "Me", "Nd", "Nl", "No", "Pc", "Pd", "Ps", "Pe", "Pi", "Pf",
+              "Po", "Sm", "Sc", "Sk", "So", "Zs", "Zl", "Zp", "Cc", "Cf", "Co", "Cs"]
+SCRIPTS = ["", "Han", "Hiragana", "Katakana", "Hangul", "Latin", "Greek", "Cyrillic", "Arabic", "Hebrew", "Devanagari",
+           "Thai", "Lao", "Myanmar", "Khmer", "Bopomofo"]
+SCRIPT_SHIFT = 5
+SPACE, WORD, NUMERIC, RUST_WORD, RUST_PUNCTUATION, NFC_UNSAFE, AFTER_UNICODE_9 = (1 << bit for bit in range(9, 16))
 CODE_POINTS = 0x110000
 BLOCK = 128
+POINTS = [code_point for code_point in range(CODE_POINTS) if not 0xD800 <= code_point < 0xE000]
 
 
 def assigned_in_unicode_9(derived_age_path):
@@ -45,25 +51,55 @@ def non_first_in_a_composition(old):
     return found
 
 
+def in_class(expression):
+    """The code points that an expression of the reference matches."""
+    split = pre_tokenizers.Split(Regex(expression + "+"), "removed", invert=True)
+    found = set()
+    for _, (begin, end) in split.pre_tokenize_str("".join(map(chr, POINTS))):
+        found.update(POINTS[begin:end])
+    return found
+
+
+def cut_off(pre_tokenizer):
+    """The code points that a pre-tokenizer cuts off the letter before them."""
+    found = set()
+    text = "".join(f"a{chr(code_point)} " for code_point in POINTS)
+    begins = {begin for _, (begin, _) in pre_tokenizer.pre_tokenize_str(text)}
+    for i, code_point in enumerate(POINTS):
+        if 3 * i + 1 in begins:
+            found.add(code_point)
+    return found
+
+
 def table(old):
     follows = non_first_in_a_composition(old)
-    values = []
-    for code_point in range(CODE_POINTS):
+    values = [0] * CODE_POINTS
+    for category in CATEGORIES:
+        if category != "Cs":  # the reference's texts have none
+            members = in_class(rf"\p{{{category}}}")
+            assert members == {c for c in POINTS if unicodedata2.category(chr(c)) == category}, category
+            for code_point in members:
+                values[code_point] = CATEGORIES.index(category)
+    for code_point in range(0xD800, 0xE000):
+        values[code_point] = CATEGORIES.index("Cs")
+    for i, script in enumerate(SCRIPTS[1:], start=1):
+        for code_point in in_class(rf"\p{{{script}}}"):
+            values[code_point] |= i << SCRIPT_SHIFT
+    spaces = in_class(r"\s")
+    for flag, members in (
+            (SPACE, spaces), (WORD, in_class(r"\w")),
+            (NUMERIC, cut_off(pre_tokenizers.Digits(individual_digits=True))),
+            (RUST_WORD, set(POINTS) - cut_off(pre_tokenizers.Whitespace()) - spaces),
+            (RUST_PUNCTUATION, cut_off(pre_tokenizers.Punctuation()))):
+        for code_point in members:
+            values[code_point] |= flag
+    for code_point in POINTS:
         character = chr(code_point)
-        category = unicodedata2.category(character)[0]
-        value = CATEGORIES.get(category, 0)
-        if code_point in WHITE_SPACE:
-            value |= SPACE
-        if category == "N" or code_point in NUMERIC_SINCE_17:
-            value |= NUMERIC
-        if 0xD800 <= code_point < 0xE000:
-            pass
-        elif code_point not in old:
-            value |= AFTER_UNICODE_9
+        if code_point not in old:
+            values[code_point] |= AFTER_UNICODE_9
         elif (unicodedata2.combining(character) or code_point in follows
               or unicodedata2.normalize("NFC", character) != character):
-            value |= NFC_UNSAFE
-        values.append(value)
+            values[code_point] |= NFC_UNSAFE
     return values
 
 
@@ -74,16 +110,18 @@ def main():
     if unicodedata2.unidata_version != "16.0.0":
         sys.exit(f"unicodedata2 is of Unicode {unicodedata2.unidata_version}; install unicodedata2==16.0.0")
     values = table(assigned_in_unicode_9(arguments.derived_age))
-    blocks, index = [], []
+    kinds = sorted(set(values))
+    indices = [kinds.index(value) for value in values]
+    blocks, block_of = {}, []
     for start in range(0, CODE_POINTS, BLOCK):
-        block = tuple(values[start:start + BLOCK])
-        if block not in blocks:
-            blocks.append(block)
-        index.append(blocks.index(block))
-    print(f"// Unicode {unicodedata2.unidata_version} categories. Written by scripts/make_unicode_table.py; not to be edited.")
-    print(f"constexpr uint16_t kBlockOfCodePoint[{len(index)}] = {{  // [code point / {BLOCK}]")
-    print_numbers(index)
-    print(f"}};\nconstexpr uint8_t kPropertiesInBlock[{len(blocks)}][{BLOCK}] = {{")
+        block_of.append(blocks.setdefault(tuple(indices[start:start + BLOCK]), len(blocks)))
+    runs = [start for start in range(CODE_POINTS) if start == 0 or indices[start] != indices[start - 1]]
+    print("// Written by scripts/make_unicode_table.py; not to be edited.")
+    print(f"constexpr uint16_t kPropertyBits[{len(kinds)}] = {{  // the sorts of code points: CodePointProperties")
+    print_numbers(kinds)
+    print(f"}};\nconstexpr uint16_t kBlockOfCodePoint[{len(block_of)}] = {{  // [code point / {BLOCK}]")
+    print_numbers(block_of)
+    print(f"}};\nconstexpr uint8_t kSortsInBlock[{len(blocks)}][{BLOCK}] = {{")
     for block in blocks:
         if len(set(block)) == 1 and block[0] == 0:
             print("{},")
@@ -91,6 +129,8 @@ def main():
         print("{")
         print_numbers(block)
         print("},")
+    print(f"}};\nconstexpr uint32_t kRuns[{len(runs)}] = {{  // first code point of a run << 8 | its sort")
+    print_numbers([start << 8 | indices[start] for start in runs])
     print("};")
 
 

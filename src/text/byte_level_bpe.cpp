@@ -81,11 +81,13 @@ struct ByteLevelBpe::Scratch {
   std::vector<Symbol> symbols;
   std::vector<Candidate> heap;
   std::string stored;  // a word in the byte alphabet
+  WordSplitter::Scratch words;
 };
 
 ByteLevelBpe::ByteLevelBpe(Vocabulary vocabulary, const PreTokenizer& pre_tokenizer, std::vector<bool> ends_generation)
     : vocabulary_(std::move(vocabulary)),
       pre_tokenizer_(pre_tokenizer),
+      splitter_(pre_tokenizer.stages, vocabulary_.source + ": "),
       ends_generation_(std::move(ends_generation)),
       index_(vocabulary_.tokens.size()),
       merges_(vocabulary_.merges.size()) {
@@ -161,7 +163,7 @@ void ByteLevelBpe::encode_valid(std::string_view text, Scratch& scratch) const {
     normalised = to_nfc(text);
     text = normalised;
   }
-  split_words(pre_tokenizer_, text, [&](std::string_view word) { encode_word(word, scratch); });
+  splitter_.split(text, scratch.words, [&](std::string_view word) { encode_word(word, scratch); });
 }
 
 void ByteLevelBpe::encode_invalid(std::string_view bytes, Scratch& scratch) const {

@@ -42,6 +42,7 @@ class ByteLevelBpe final : public Tokenizer {
 
   Vocabulary vocabulary_;
   const PreTokenizer& pre_tokenizer_;
+  WordSplitter splitter_;
   std::vector<bool> ends_generation_;  // [n_vocab]
   TokenIndex index_;
   MergeTable merges_;

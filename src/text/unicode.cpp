@@ -12,7 +12,7 @@ namespace {
 
 #include "text/unicode_data.inc"
 
-constexpr size_t kBlockSize = sizeof(kPropertiesInBlock[0]);
+constexpr size_t kBlockSize = sizeof(kSortsInBlock[0]);
 constexpr char32_t kLastCodePoint = 0x10FFFF;
 constexpr char32_t kReplacement = 0xFFFD;
 
@@ -132,7 +132,14 @@ size_t find_invalid_utf8(std::string_view text, size_t position) {
 
 CodePointProperties properties_of(char32_t code_point) {
   if (code_point > kLastCodePoint) return CodePointProperties(0);
-  return CodePointProperties(kPropertiesInBlock[kBlockOfCodePoint[code_point / kBlockSize]][code_point % kBlockSize]);
+  const uint8_t sort = kSortsInBlock[kBlockOfCodePoint[code_point / kBlockSize]][code_point % kBlockSize];
+  return CodePointProperties(kPropertyBits[sort]);
+}
+
+size_t property_run_count() { return std::size(kRuns); }
+
+PropertyRun property_run(size_t index) {
+  return {kRuns[index] >> 8, CodePointProperties(kPropertyBits[kRuns[index] & 0xFF])};
 }
 
 bool is_surely_nfc(std::string_view text) {

@@ -14,7 +14,9 @@ using Words = std::vector<std::string>;
 
 Words words_of(std::string_view name, std::string_view text) {
   Words words;
-  split_words(*find_pre_tokenizer(name), text, [&](std::string_view word) { words.emplace_back(word); });
+  const WordSplitter splitter(find_pre_tokenizer(name)->stages, "test: ");
+  WordSplitter::Scratch scratch;
+  splitter.split(text, scratch, [&](std::string_view word) { words.emplace_back(word); });
   return words;
 }
 
@@ -34,6 +36,8 @@ TEST(PreTokenizer, NamesAreUniqueAndListed) {
 TEST(PreTokenizer, EveryRowCoversEveryText) {
   std::mt19937 generator(5);
   for (const PreTokenizer& row : pre_tokenizers()) {
+    const WordSplitter splitter(row.stages, "test: ");
+    WordSplitter::Scratch scratch;
     for (int repeat = 0; repeat < 2000; ++repeat) {
       std::string text;
       for (size_t i = generator() % 12; i > 0; --i) {
@@ -43,7 +47,7 @@ TEST(PreTokenizer, EveryRowCoversEveryText) {
         append_utf8(text, character);
       }
       std::string joined;
-      split_words(row, text, [&](std::string_view word) {
+      splitter.split(text, scratch, [&](std::string_view word) {
         EXPECT_FALSE(word.empty());
         EXPECT_EQ(find_invalid_utf8(word, 0), word.size()) << "cut inside a character";
         joined += word;
@@ -57,12 +61,14 @@ TEST(PreTokenizer, EveryRowCoversEveryText) {
 TEST(PreTokenizer, LongRunsFinish) {
   constexpr size_t kMiB = 1 << 20;
   for (const PreTokenizer& row : pre_tokenizers()) {
+    const WordSplitter splitter(row.stages, "test: ");
+    WordSplitter::Scratch scratch;
     for (const std::string unit :
          {"a", " ", "1", "\n", "'", "!", "\n  \t", " \n", "'s", " 1", " !\r\n", "\u3000", "\u0301"}) {
       std::string text;
       while (text.size() < kMiB) text += unit;
       size_t covered = 0;
-      split_words(row, text, [&](std::string_view word) { covered += word.size(); });
+      splitter.split(text, scratch, [&](std::string_view word) { covered += word.size(); });
       EXPECT_EQ(covered, text.size());
     }
   }
