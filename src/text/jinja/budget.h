@@ -13,10 +13,18 @@ class Fault : public std::runtime_error {
  public:
   enum class Origin { kTemplate, kConversation };  // kConversation: the template called raise_exception
   explicit Fault(const std::string& message, Origin origin = Origin::kTemplate)
-      : std::runtime_error(message), origin_(origin) {}
+      : std::runtime_error(without_nul(message)), origin_(origin) {}
   Origin origin() const { return origin_; }
 
  private:
+  /// what() would end at a NUL, and the line of the template with it.
+  static std::string without_nul(std::string message) {
+    for (std::size_t at = message.find('\0'); at != std::string::npos; at = message.find('\0', at)) {
+      message.replace(at, 1, "\\0");
+    }
+    return message;
+  }
+
   Origin origin_;
 };
 

@@ -53,6 +53,14 @@ class Call {
   Arguments rest_from(std::size_t index) const;
 
   Value string(std::string text) const { return Value::string(budget, std::move(text)); }
+  /// Marked as safe if parameter 0 is.
+  Value same_string(std::string text) const {
+    return bound_[0]->is_markup() ? Value::markup(budget, std::move(text)) : string(std::move(text));
+  }
+  /// The text of parameter `index`, escaped if parameter 0 is marked as safe.
+  std::string joining_text(std::size_t index) const {
+    return bound_[0]->is_markup() && bound_[index]->is_string() ? to_escaped_text(budget, *bound_[index]) : text(index);
+  }
   [[noreturn]] void fail(const std::string& message) const;
 
  private:

@@ -36,6 +36,7 @@ class ExpressionParser {
   [[noreturn]] void fail(const std::string& message, int line) const;
 
   ast::NameId intern(const std::string& name);
+  bool knows(std::string_view name) const { return name_ids_.contains(name); }
   /// Notes a mention of caller, varargs or kwargs in the macro bodies around it.
   void note_special(ast::NameId id);
 

@@ -60,11 +60,19 @@ Items elements_only(std::vector<Keyed> keyed) {
 
 // ---- text
 
-Value filter_upper(const Call& call) { return call.string(to_upper(subject_text(call))); }
-Value filter_lower(const Call& call) { return call.string(to_lower(subject_text(call))); }
-Value filter_capitalize(const Call& call) { return call.string(capitalize(subject_text(call))); }
+Value filter_upper(const Call& call) { return call.same_string(to_upper(subject_text(call))); }
+Value filter_lower(const Call& call) { return call.same_string(to_lower(subject_text(call))); }
+Value filter_capitalize(const Call& call) { return call.same_string(capitalize(subject_text(call))); }
 Value filter_string(const Call& call) { return call[0].is_string() ? call[0] : call.string(subject_text(call)); }
-Value filter_escape(const Call& call) { return call.string(html_escape(call.budget, subject_text(call))); }
+Value filter_escape(const Call& call) { return Value::markup(call.budget, to_escaped_text(call.budget, call[0])); }
+
+Value filter_force_escape(const Call& call) {
+  return Value::markup(call.budget, html_escape(call.budget, subject_text(call)));
+}
+
+Value filter_safe(const Call& call) {
+  return call[0].is_markup() ? call[0] : Value::markup(call.budget, subject_text(call));
+}
 
 /// Unlike str.title, only white space, hyphens and opening brackets begin a word.
 Value filter_title(const Call& call) {
@@ -85,8 +93,8 @@ Value filter_title(const Call& call) {
 
 Value filter_trim(const Call& call) {
   const std::string text = subject_text(call);
-  if (!call.given(1)) return call.string(std::string(strip(text, Side::kBoth)));
-  return call.string(std::string(strip(call.budget, text, call.text(1), Side::kBoth)));
+  if (!call.given(1)) return call.same_string(std::string(strip(text, Side::kBoth)));
+  return call.same_string(std::string(strip(call.budget, text, call.text(1), Side::kBoth)));
 }
 
 Value filter_replace(const Call& call) {
@@ -96,7 +104,7 @@ Value filter_replace(const Call& call) {
 }
 
 Value filter_center(const Call& call) {
-  return call.string(pad(call.budget, subject_text(call), call.integer_or(1, 80), " ", Side::kBoth));
+  return call.same_string(pad(call.budget, subject_text(call), call.integer_or(1, 80), " ", Side::kBoth));
 }
 
 Value filter_indent(const Call& call) {
@@ -113,7 +121,7 @@ Value filter_indent(const Call& call) {
     if (i > 0 && (blank || !lines[i].empty())) out.append(indent);
     out.append(lines[i]);
   }
-  return call.string(out.take());
+  return call.same_string(out.take());
 }
 
 Value filter_wordcount(const Call& call) {
@@ -130,7 +138,6 @@ Value filter_wordcount(const Call& call) {
 }
 
 Value filter_truncate(const Call& call) {
-  const std::string& text = call.text(0);
   const std::int64_t length = call.integer_or(1, 255);
   const bool kill_words = call.flag(2);
   const std::string end = call.has(3) ? call.text(3) : "...";
@@ -140,9 +147,10 @@ Value filter_truncate(const Call& call) {
     call.fail("expected length >= " + std::to_string(end_length) + ", got " + std::to_string(length));
   if (leeway < 0) call.fail("expected leeway >= 0, got " + std::to_string(leeway));
   if (length_of(call[0]) - leeway <= length) return call[0];
+  const std::string& text = call.text(0);
   std::string kept = text.substr(0, byte_offset(text, static_cast<std::size_t>(length - end_length)));
   if (!kill_words) kept = kept.substr(0, kept.rfind(' '));
-  return call.string(kept + end);
+  return call.same_string(kept + (call[0].is_markup() && call.has(3) ? to_escaped_text(call.budget, call[3]) : end));
 }
 
 Value filter_format(const Call& call) {
@@ -150,13 +158,13 @@ Value filter_format(const Call& call) {
   if (!arguments.named.empty() && !arguments.positional.empty()) {
     call.fail("can't handle positional and keyword arguments at the same time");
   }
+  const Value format = filter_string(call);
   if (arguments.named.empty()) {
-    return call.string(
-        format_percent(call.budget, subject_text(call), Value::tuple(call.budget, arguments.positional)));
+    return call.same_string(format_percent(call.budget, format, Value::tuple(call.budget, arguments.positional)));
   }
   Value::Entries entries;
   for (const auto& [name, value] : arguments.named) entries.emplace_back(call.string(name), value);
-  return call.string(format_percent(call.budget, subject_text(call), Value::dict(call.budget, std::move(entries))));
+  return call.same_string(format_percent(call.budget, format, Value::dict(call.budget, std::move(entries))));
 }
 
 Value filter_urlencode(const Call& call) {
@@ -242,6 +250,7 @@ Value filter_round(const Call& call) {
     return call[0].is_integral() ? Value::integer(static_cast<std::int64_t>(rounded)) : Value::number(rounded);
   }
   if (method != "ceil" && method != "floor") call.fail("method must be common, ceil or floor");
+  if (call[0].is_integral() && precision >= 0) return Value::number(call[0].as_float());
   const double scale = std::pow(10.0, precision);
   const double scaled = call[0].as_float() * scale;
   return Value::number((method == "ceil" ? std::ceil(scaled) : std::floor(scaled)) / scale);
@@ -281,7 +290,7 @@ Value filter_reverse(const Call& call) {
   if (!call[0].is_string()) return Value::iterator(call.budget, std::move(items));
   std::string text;
   for (const Value& character : items) text += character.text();
-  return call.string(std::move(text));
+  return call.same_string(std::move(text));
 }
 
 Value filter_join(const Call& call) {
@@ -349,8 +358,7 @@ Value filter_unique(const Call& call) {
   const auto elements = subject_elements(call);
   for (const Value& element : elements->items) {
     const Value key = key_of(call, element, call.value_or(2, Value::none()), call.flag(1));
-    if (key.is(Type::kList) || key.is(Type::kDict))
-      throw Fault("unhashable type: '" + std::string(type_name(key)) + "'");
+    require_hashable(key);
     const bool is_new =
         std::none_of(seen.begin(), seen.end(), [&](const Value& old) { return equal(call.budget, old, key); });
     if (!is_new) continue;
@@ -535,8 +543,6 @@ Value filter_attr(const Call& call) {
   return get_attribute(call.budget, call[0], call[1]);
 }
 
-Value filter_safe(const Call& call) { return filter_string(call); }
-
 constexpr Builtin kFilters[] = {
     {"abs", filter_abs, {"value"}},
     {"attr", filter_attr, {"value", "name"}, 2},
@@ -551,7 +557,7 @@ constexpr Builtin kFilters[] = {
     {"escape", filter_escape, {"value"}},
     {"first", filter_first, {"value"}},
     {"float", filter_float, {"value", "default"}},
-    {"forceescape", filter_escape, {"value"}},
+    {"forceescape", filter_force_escape, {"value"}},
     {"format", filter_format, {"(value)"}, 1, Rest::kAny},
     {"groupby", filter_groupby, {"value", "attribute", "default", "case_sensitive"}, 2},
     {"indent", filter_indent, {"s", "width", "first", "blank"}},

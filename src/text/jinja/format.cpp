@@ -23,6 +23,7 @@ struct Spec {
   char align = '\0';  // < > ^ =, or the type's own
   char sign = '-';    // + shows one always, a space leaves room for one
   bool alternate = false;
+  bool zero_padded = false;  // by a 0 before the width, which texts ignore
   std::int64_t width = 0;
   char grouping = '\0';  // , or _ between thousands
   int precision = -1;    // none
@@ -63,7 +64,7 @@ Spec parse_spec(std::string_view text) {
   if (take("#") != '\0') spec.alternate = true;
   if (take("0") != '\0' && spec.align == '\0') {
     spec.fill.assign(1, '0');
-    spec.align = '=';
+    spec.zero_padded = true;
   }
   spec.width = read_count(text, at, kMaxWidth);
   spec.grouping = take(",_");
@@ -76,38 +77,106 @@ Spec parse_spec(std::string_view text) {
   return spec;
 }
 
-std::string group(std::string digits, char separator) {
+/// Puts separators between the digits before a point or exponent: after every three, of other bases every four.
+std::string group(std::string digits, char separator, std::size_t group_size) {
   if (separator == '\0') return digits;
-  const std::size_t whole = std::min(digits.find_first_not_of("0123456789"), digits.size());
-  for (std::size_t at = whole; at > 3;) {
-    at -= 3;
+  const std::size_t whole =
+      std::min(digits.find_first_not_of(group_size == 3 ? "0123456789" : "0123456789abcdefABCDEF"), digits.size());
+  for (std::size_t at = whole; at > group_size;) {
+    at -= group_size;
     digits.insert(at, 1, separator);
   }
   return digits;
 }
 
+/// A number's parts before they are put together.
+struct NumberText {
+  bool is_negative;
+  std::string prefix;  // 0x and the like
+  std::string digits;
+  std::size_t group_size = 3;
+};
+
 /// Sign and digits, brought to the width: the filling may go between the two.
-std::string place_number(Budget& budget, const Spec& spec, bool is_negative, std::string_view prefix,
-                         const std::string& digits) {
-  std::string sign = is_negative ? "-" : spec.sign == '-' ? "" : std::string(1, spec.sign);
-  sign += prefix;
-  const char align = spec.align == '\0' ? '>' : spec.align;
-  if (align != '=') {
-    const Side side = align == '<' ? Side::kLeft : Side::kRight;
-    if (align != '^') return pad(budget, sign + digits, spec.width, spec.fill, side);
-    const std::int64_t missing = spec.width - static_cast<std::int64_t>(sign.size() + digits.size());
-    return repeat(budget, spec.fill, missing / 2) + sign + digits + repeat(budget, spec.fill, missing - missing / 2);
+std::string place_number(Budget& budget, const Spec& spec, NumberText number) {
+  std::string sign = number.is_negative ? "-" : spec.sign == '-' ? "" : std::string(1, spec.sign);
+  sign += number.prefix;
+  const char align = spec.zero_padded ? '=' : spec.align == '\0' ? '>' : spec.align;
+  const std::int64_t room = spec.width - static_cast<std::int64_t>(sign.size());
+  std::string digits = group(number.digits, spec.grouping, number.group_size);
+  if (align == '=' && spec.fill == "0" && spec.grouping != '\0') {  // the zeros are grouped, too
+    const std::int64_t missing = room - static_cast<std::int64_t>(digits.size());
+    if (missing > 0) {
+      std::string padded = repeat(budget, "0", missing) + number.digits;
+      while (static_cast<std::int64_t>(group(padded.substr(1), spec.grouping, number.group_size).size()) >= room) {
+        padded.erase(0, 1);
+      }
+      digits = group(std::move(padded), spec.grouping, number.group_size);
+    }
   }
-  return sign + pad(budget, digits, spec.width - static_cast<std::int64_t>(sign.size()), spec.fill, Side::kRight);
+  if (align == '=') return sign + pad(budget, digits, room, spec.fill, Side::kRight);
+  const Side side = align == '<' ? Side::kLeft : Side::kRight;
+  if (align != '^') return pad(budget, sign + digits, spec.width, spec.fill, side);
+  const std::int64_t missing = room - static_cast<std::int64_t>(digits.size());
+  return repeat(budget, spec.fill, missing / 2) + sign + digits + repeat(budget, spec.fill, missing - missing / 2);
 }
 
 std::string format_text(Budget& budget, const Spec& spec, std::string_view text) {
+  if (spec.sign != '-') throw Fault("Sign not allowed in string format specifier");
+  if (spec.alternate) throw Fault("Alternate form (#) not allowed in string format specifier");
   if (spec.align == '=') throw Fault("'=' alignment not allowed in string format specifier");
+  if (spec.grouping != '\0') throw Fault(std::string("Cannot specify '") + spec.grouping + "' with 's'.");
   if (spec.precision >= 0) text = text.substr(0, byte_offset(text, static_cast<std::size_t>(spec.precision)));
   if (spec.align == '>') return pad(budget, text, spec.width, spec.fill, Side::kRight);
   if (spec.align != '^') return pad(budget, text, spec.width, spec.fill, Side::kLeft);
   const std::int64_t missing = spec.width - static_cast<std::int64_t>(count_code_points(text));
   return repeat(budget, spec.fill, missing / 2) + std::string(text) + repeat(budget, spec.fill, missing - missing / 2);
+}
+
+/// ascii(value): repr with an escape for all that is not ASCII.
+std::string ascii(Budget& budget, const Value& value) {
+  const std::string text = repr(budget, value);
+  TextBuffer out(budget);
+  for (std::size_t at = 0; at < text.size();) {
+    const std::size_t start = at;
+    const char32_t c = decode_code_point(text, at);
+    if (c < 0x80) {
+      out.append(std::string_view(text).substr(start, at - start));
+      continue;
+    }
+    const int digits = c < 0x100 ? 2 : c < 0x10000 ? 4 : 8;
+    std::string escape{'\\', digits == 2 ? 'x' : digits == 4 ? 'u' : 'U'};
+    for (int shift = 4 * (digits - 1); shift >= 0; shift -= 4) escape += "0123456789abcdef"[(c >> shift) & 15];
+    out.append(escape);
+  }
+  return out.take();
+}
+
+std::string scientific_text(double magnitude, int precision) {
+  std::array<char, kMaxPrecision + 64> buffer;
+  const auto end =
+      std::to_chars(buffer.data(), buffer.data() + buffer.size(), magnitude, std::chars_format::scientific, precision);
+  return std::string(buffer.data(), end.ptr);
+}
+
+/// The type g, and no type with a precision, which shows that the number is no integer.
+std::string general_text(double magnitude, int precision, const Spec& spec) {
+  const bool is_typeless = spec.type == '\0';
+  precision = std::max(precision, 1);
+  const std::string scientific = scientific_text(magnitude, precision - 1);
+  const std::size_t mark = scientific.find('e');
+  int exponent = 0;
+  const char* digits = scientific.data() + mark + (scientific[mark + 1] == '+' ? 2 : 1);
+  std::from_chars(digits, scientific.data() + scientific.size(), exponent);
+  const bool is_scientific = exponent < -4 || exponent >= precision - (is_typeless ? 1 : 0);
+  std::string number =
+      is_scientific ? scientific.substr(0, mark) : fixed_text(magnitude, std::max(precision - 1 - exponent, 0));
+  if (!spec.alternate && number.find('.') != std::string::npos) {
+    number.erase(number.find_last_not_of('0') + 1);
+    if (number.back() == '.') number.pop_back();
+  }
+  if (is_scientific) return number + scientific.substr(mark);
+  return is_typeless && number.find('.') == std::string::npos ? number + ".0" : number;
 }
 
 std::string format_float(Budget& budget, const Spec& spec, double value) {
@@ -116,20 +185,22 @@ std::string format_float(Budget& budget, const Spec& spec, double value) {
   const char type = static_cast<char>(spec.type | (spec.type == '\0' ? 0 : 0x20));
   std::string digits;
   if (spec.type == '%') magnitude *= 100;
+  const int precision = spec.precision < 0 ? 6 : spec.precision;
   if (!std::isfinite(magnitude) || (spec.type == '\0' && spec.precision < 0)) {
     digits = float_text(magnitude);
   } else if (type == 'f' || spec.type == '%') {
-    digits = fixed_text(magnitude, spec.precision < 0 ? 6 : spec.precision);
+    digits = fixed_text(magnitude, precision);
+  } else if (type == 'e') {
+    digits = scientific_text(magnitude, precision);
   } else {
-    std::array<char, kMaxPrecision + 64> buffer;
-    const auto style = type == 'e' ? std::chars_format::scientific : std::chars_format::general;
-    const int precision = spec.precision < 0 ? 6 : spec.precision;
-    digits.assign(buffer.data(),
-                  std::to_chars(buffer.data(), buffer.data() + buffer.size(), magnitude, style, precision).ptr);
+    digits = general_text(magnitude, precision, spec);
+  }
+  if (spec.alternate && std::isfinite(magnitude) && digits.find('.') == std::string::npos) {
+    digits.insert(std::min(digits.find('e'), digits.size()), 1, '.');
   }
   if (spec.type == '%') digits += '%';
   if (spec.type >= 'A' && spec.type <= 'Z') digits = to_upper(digits);
-  return place_number(budget, spec, is_negative, "", group(digits, spec.grouping));
+  return place_number(budget, spec, {.is_negative = is_negative, .prefix = "", .digits = std::move(digits)});
 }
 
 std::string format_integer(Budget& budget, const Spec& spec, std::int64_t value) {
@@ -141,11 +212,17 @@ std::string format_integer(Budget& budget, const Spec& spec, std::int64_t value)
   }
   const auto magnitude = value < 0 ? 0 - static_cast<std::uint64_t>(value) : static_cast<std::uint64_t>(value);
   const int base = spec.type == 'b' ? 2 : spec.type == 'o' ? 8 : (spec.type | 0x20) == 'x' ? 16 : 10;
+  if (base != 10 && spec.grouping == ',') throw Fault(std::string("Cannot specify ',' with '") + spec.type + "'.");
   std::array<char, 64> buffer;
   std::string digits(buffer.data(), std::to_chars(buffer.data(), buffer.data() + buffer.size(), magnitude, base).ptr);
+  if (spec.precision > static_cast<int>(digits.size())) {  // of a percent format: the least number of digits
+    digits.insert(0, static_cast<std::size_t>(spec.precision) - digits.size(), '0');
+  }
   if (spec.type == 'X') digits = to_upper(digits);
   const std::string prefix = spec.alternate && base != 10 ? std::string{'0', spec.type} : "";
-  return place_number(budget, spec, value < 0, prefix, group(digits, spec.grouping));
+  return place_number(
+      budget, spec,
+      {.is_negative = value < 0, .prefix = prefix, .digits = std::move(digits), .group_size = base == 10 ? 3u : 4u});
 }
 
 std::string format_value(Budget& budget, const Value& value, std::string_view format) {
@@ -162,13 +239,17 @@ std::string format_value(Budget& budget, const Value& value, std::string_view fo
     require(spec.type == '\0' || spec.type == 's');
     return format_text(budget, spec, value.text());
   }
-  if (value.is(Type::kBoolean) && spec.type == '\0') return format_text(budget, spec, to_text(budget, value));
   if (value.is(Type::kFloat) || (value.is_integral() && wants_float)) {
     require(spec.type == '\0' || wants_float || spec.type == 'n');
     return format_float(budget, spec, value.as_float());
   }
   if (value.is_integral()) {
     require(spec.type != 's');
+    if (spec.precision >= 0) throw Fault("Precision not allowed in integer format specifier");
+    if (spec.type == 'c' && spec.sign != '-') throw Fault("Sign not allowed with integer format specifier 'c'");
+    if (spec.type == 'c' && spec.alternate) {
+      throw Fault("Alternate form (#) not allowed with integer format specifier 'c'");
+    }
     return format_integer(budget, spec, value.as_integer());
   }
   throw Fault("unsupported format string passed to " + std::string(name) + ".__format__");
@@ -208,13 +289,18 @@ class PercentArguments {
   std::size_t used_ = 0;
 };
 
-std::string format_percent_value(Budget& budget, Spec& spec, const Value& value) {
+enum class Escape { kNone, kHtml };
+
+std::string format_percent_value(Budget& budget, Spec& spec, const Value& value, Escape escape) {
   switch (spec.type) {
     case 's':
-      return format_text(budget, spec, to_text(budget, value));
+      return format_text(budget, spec,
+                         escape == Escape::kHtml ? to_escaped_text(budget, value) : to_text(budget, value));
     case 'r':
-    case 'a':
-      return format_text(budget, spec, repr(budget, value));
+    case 'a': {
+      const std::string text = spec.type == 'a' ? ascii(budget, value) : repr(budget, value);
+      return format_text(budget, spec, escape == Escape::kHtml ? html_escape(budget, text) : text);
+    }
     case 'c':
       if (value.is_string() && value.string_object().code_points == 1) return format_text(budget, spec, value.text());
       break;
@@ -270,13 +356,19 @@ Spec parse_percent_spec(std::string_view format, std::size_t& at, PercentArgumen
   const bool is_number = std::string_view("crsa").find(spec.type) == std::string_view::npos;
   spec.align = left ? '<' : zero && is_number ? '=' : '>';
   if (spec.align == '=') spec.fill.assign(1, '0');
+  if (!is_number) {  // allowed there, without a meaning
+    spec.sign = '-';
+    spec.alternate = false;
+    if (spec.type == 'c') spec.precision = -1;
+  }
   return spec;
 }
 
 /// str.format: text with fields in braces.
 class BraceFormatter {
  public:
-  BraceFormatter(Budget& budget, const Arguments& arguments) : budget_(budget), arguments_(arguments) {}
+  BraceFormatter(Budget& budget, const Arguments& arguments, Escape escape)
+      : budget_(budget), arguments_(arguments), escape_(escape) {}
 
   std::string format(std::string_view text, int depth) {
     if (depth > kMaxFields) throw Fault("Max string recursion exceeded");
@@ -320,6 +412,8 @@ class BraceFormatter {
       const char conversion = rest.size() > 1 ? rest[1] : '\0';
       if (conversion == 'r') {
         value = Value::string(budget_, repr(budget_, value));
+      } else if (conversion == 'a') {
+        value = Value::string(budget_, ascii(budget_, value));
       } else if (conversion == 's') {
         value = Value::string(budget_, to_text(budget_, value));
       } else {
@@ -329,7 +423,11 @@ class BraceFormatter {
       if (!rest.empty() && rest.front() != ':') throw Fault("expected ':' after conversion specifier");
     }
     if (rest.starts_with(':')) rest.remove_prefix(1);
-    return format_value(budget_, value, format(rest, depth + 1));
+    const std::string spec = format(rest, depth + 1);
+    if (escape_ == Escape::kNone) return format_value(budget_, value, spec);
+    if (value.is_markup() && !spec.empty())
+      throw Fault("Format specifier " + spec + " given, but text is marked as safe");
+    return value.is_markup() ? value.text() : html_escape(budget_, format_value(budget_, value, spec));
   }
 
   /// name, name.attribute[item] or the same with a number, or nothing for the next argument.
@@ -382,13 +480,16 @@ class BraceFormatter {
 
   Budget& budget_;
   const Arguments& arguments_;
+  Escape escape_;
   Numbering numbering_ = Numbering::kUnknown;
   std::size_t next_ = 0;
 };
 
 }  // namespace
 
-std::string format_percent(Budget& budget, std::string_view format, const Value& values) {
+std::string format_percent(Budget& budget, const Value& format_value, const Value& values) {
+  const std::string_view format = format_value.text();
+  const Escape escape = format_value.is_markup() ? Escape::kHtml : Escape::kNone;
   PercentArguments arguments(values);
   TextBuffer out(budget);
   for (std::size_t at = 0; at < format.size();) {
@@ -407,15 +508,15 @@ std::string format_percent(Budget& budget, std::string_view format, const Value&
     if (spec.type == '%') {
       out.append("%");
     } else {
-      out.append(format_percent_value(budget, spec, value ? *value : arguments.next()));
+      out.append(format_percent_value(budget, spec, value ? *value : arguments.next(), escape));
     }
   }
   arguments.require_all_used();
   return out.take();
 }
 
-std::string format_braces(Budget& budget, std::string_view format, const Arguments& arguments) {
-  return BraceFormatter(budget, arguments).format(format, 1);
+std::string format_braces(Budget& budget, const Value& format, const Arguments& arguments) {
+  return BraceFormatter(budget, arguments, format.is_markup() ? Escape::kHtml : Escape::kNone).format(format.text(), 1);
 }
 
 }  // namespace megalith::jinja

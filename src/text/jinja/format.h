@@ -8,9 +8,10 @@
 namespace megalith::jinja {
 
 /// format % values, where values is a tuple, a dict (for %(name)s) or the one value.
-std::string format_percent(Budget& budget, std::string_view format, const Value& values);
+/// Values are escaped as HTML if the format is marked as safe.
+std::string format_percent(Budget& budget, const Value& format, const Value& values);
 
 /// format.format(*arguments.positional, **arguments.named), fields looked up as the sandbox does.
-std::string format_braces(Budget& budget, std::string_view format, const Arguments& arguments);
+std::string format_braces(Budget& budget, const Value& format, const Arguments& arguments);
 
 }  // namespace megalith::jinja

@@ -9,6 +9,7 @@ namespace {
 /// dict(mapping or pairs, key=value, ...)
 Value::Entries collect_entries(const Call& call) {
   DictBuilder builder(call.budget);
+  if (call.has(0)) require_defined(call[0]);
   if (call.has(0) && call[0].is(Type::kDict)) {
     for (const auto& [key, value] : call[0].entries()) builder.set(key, value);
   } else if (call.has(0)) {
@@ -40,8 +41,23 @@ Value make_range(const Call& call) {
 
 Value raise_exception(const Call& call) { throw Fault(to_text(call.budget, call[0]), Fault::Origin::kConversation); }
 
+/// The format without %Z and %z: Python's local time does not know its zone, and they print nothing.
+std::string without_zone(const std::string& format) {
+  std::string result;
+  for (std::size_t at = 0; at < format.size(); ++at) {
+    if (format[at] != '%' || at + 1 == format.size()) {
+      result.push_back(format[at]);
+    } else if (const char kind = format[++at]; kind == 'f') {
+      result.append("000000");  // microseconds
+    } else if (kind != 'Z' && kind != 'z') {
+      result.append(1, '%').append(1, kind);
+    }
+  }
+  return result;
+}
+
 Value strftime_now(const Call& call) {
-  const std::string& format = call.text(0);
+  const std::string format = without_zone(call.text(0));
   constexpr std::size_t kMaxFormat = 1024, kLongestField = 64;
   if (format.size() > kMaxFormat) call.fail("got a format of more than 1024 bytes");
   if (format.empty()) return call.string({});

@@ -20,19 +20,19 @@ using Rest = Builtin::Rest;
 Value text_list(const Call& call, const std::vector<std::string_view>& parts) {
   Items items;
   items.reserve(parts.size());
-  for (std::string_view part : parts) items.push_back(call.string(std::string(part)));
+  for (std::string_view part : parts) items.push_back(call.same_string(std::string(part)));
   return Value::list(call.budget, std::move(items));
 }
 
 template <std::string (*function)(std::string_view)>
 Value str_map(const Call& call) {
-  return call.string(function(call.text(0)));
+  return call.same_string(function(call.text(0)));
 }
 
 template <Side side>
 Value str_strip(const Call& call) {
-  if (!call.given(1)) return call.string(std::string(strip(call.text(0), side)));
-  return call.string(std::string(strip(call.budget, call.text(0), call.text(1), side)));
+  if (!call.given(1)) return call.same_string(std::string(strip(call.text(0), side)));
+  return call.same_string(std::string(strip(call.budget, call.text(0), call.text(1), side)));
 }
 
 template <Side from>
@@ -51,7 +51,7 @@ Value str_partition(const Call& call) {
   std::string_view pieces[3] = {parts.front(), separator, parts.back()};
   if (parts.size() == 1) pieces[1] = pieces[from == Side::kLeft ? 2 : 0] = {};
   Items items;
-  for (std::string_view piece : pieces) items.push_back(call.string(std::string(piece)));
+  for (std::string_view piece : pieces) items.push_back(call.same_string(std::string(piece)));
   return Value::tuple(call.budget, std::move(items));
 }
 
@@ -143,11 +143,12 @@ Value str_remove_affix(const Call& call) {
   const std::string& affix = call.text(1);
   if (side == Side::kLeft && text.starts_with(affix)) text.remove_prefix(affix.size());
   if (side == Side::kRight && text.ends_with(affix)) text.remove_suffix(affix.size());
-  return call.string(std::string(text));
+  return call.same_string(std::string(text));
 }
 
 Value str_replace(const Call& call) {
-  return call.string(replace(call.budget, call.text(0), call.text(1), call.text(2), call.integer_or(3, -1)));
+  return call.same_string(
+      replace(call.budget, call.text(0), call.text(1), call.joining_text(2), call.integer_or(3, -1)));
 }
 
 Value str_join(const Call& call) {
@@ -155,17 +156,17 @@ Value str_join(const Call& call) {
   TextBuffer out(call.budget);
   for (std::size_t i = 0; i < elements->items.size(); ++i) {
     const Value& element = elements->items[i];
-    if (!element.is_string()) {
+    if (!element.is_string() && !call[0].is_markup()) {
       throw Fault("sequence item " + std::to_string(i) + ": expected str instance, " + std::string(type_name(element)) +
                   " found");
     }
     if (i > 0) out.append(call.text(0));
-    out.append(element.text());
+    out.append(call[0].is_markup() ? to_escaped_text(call.budget, element) : element.text());
   }
-  return call.string(out.take());
+  return call.same_string(out.take());
 }
 
-Value str_format(const Call& call) { return call.string(format_braces(call.budget, call.text(0), call.rest_from(0))); }
+Value str_format(const Call& call) { return call.same_string(format_braces(call.budget, call[0], call.rest_from(0))); }
 
 Value str_format_map(const Call& call) {
   Arguments arguments;
@@ -173,22 +174,22 @@ Value str_format_map(const Call& call) {
   for (const auto& [key, value] : call[1].entries()) {
     if (key.is_string()) arguments.named.emplace_back(key.text(), value);
   }
-  return call.string(format_braces(call.budget, call.text(0), arguments));
+  return call.same_string(format_braces(call.budget, call[0], arguments));
 }
 
 template <Side side>
 Value str_pad(const Call& call) {
-  const std::string fill = call.has(2) ? call.text(2) : " ";
+  const std::string fill = call.has(2) ? call.joining_text(2) : " ";
   if (count_code_points(fill) != 1) throw Fault("The fill character must be exactly one character long");
-  return call.string(pad(call.budget, call.text(0), call.integer(1), fill, side));
+  return call.same_string(pad(call.budget, call.text(0), call.integer(1), fill, side));
 }
 
 Value str_zfill(const Call& call) {
   const std::string& text = call.text(0);
   const bool has_sign = text.starts_with('-') || text.starts_with('+');
   const std::int64_t width = std::max<std::int64_t>(call.integer(1), 0) - (has_sign ? 1 : 0);
-  return call.string(text.substr(0, has_sign ? 1 : 0) +
-                     pad(call.budget, std::string_view(text).substr(has_sign ? 1 : 0), width, "0", Side::kRight));
+  return call.same_string(text.substr(0, has_sign ? 1 : 0) +
+                          pad(call.budget, std::string_view(text).substr(has_sign ? 1 : 0), width, "0", Side::kRight));
 }
 
 Value str_expandtabs(const Call& call) {
@@ -208,7 +209,7 @@ Value str_expandtabs(const Call& call) {
       column = c == '\n' || c == '\r' ? 0 : column + 1;
     }
   }
-  return call.string(out.take());
+  return call.same_string(out.take());
 }
 
 /// str.isalpha and the like: not empty, and all of the class.
@@ -231,6 +232,27 @@ Value str_is_cased(const Call& call) {
     const char32_t c = decode_code_point(text, at);
     if (other(c)) return Value::boolean(false);
     any = any || wanted(c);
+  }
+  return Value::boolean(any);
+}
+
+/// The letters of category Lt, which are neither upper case nor lower case.
+bool is_title(char32_t c) {
+  return c == 0x1C5 || c == 0x1C8 || c == 0x1CB || c == 0x1F2 || (c >= 0x1F88 && c <= 0x1FAF && (c & 8) != 0) ||
+         c == 0x1FBC || c == 0x1FCC || c == 0x1FFC;
+}
+
+/// str.istitle: letters that begin a word are upper case or title case, the others lower case.
+Value str_istitle(const Call& call) {
+  bool inside_word = false, any = false;
+  const std::string& text = call.text(0);
+  for (std::size_t at = 0; at < text.size();) {
+    const char32_t c = decode_code_point(text, at);
+    const bool begins = is_upper(c) || is_title(c);
+    if (begins == inside_word && (begins || is_lower(c))) return Value::boolean(false);
+    if (is_lower(c) && !inside_word) return Value::boolean(false);
+    inside_word = begins || is_lower(c);
+    any = any || inside_word;
   }
   return Value::boolean(any);
 }
@@ -262,6 +284,7 @@ constexpr Builtin kStrMethods[] = {
     {"isnumeric", str_all<is_numeric>, {"(self)"}},
     {"isprintable", str_isprintable, {"(self)"}},
     {"isspace", str_all<is_space>, {"(self)"}},
+    {"istitle", str_istitle, {"(self)"}},
     {"isupper", str_is_cased<is_upper, is_lower>, {"(self)"}},
     {"join", str_join, {"(self)", "iterable"}, 2},
     {"ljust", str_pad<Side::kLeft>, {"(self)", "width", "fillchar"}, 2},
@@ -290,8 +313,7 @@ constexpr Builtin kStrMethods[] = {
 // ---- dict
 
 Value dict_get(const Call& call) {
-  if (call[1].is(Type::kList) || call[1].is(Type::kDict))
-    throw Fault("unhashable type: '" + std::string(type_name(call[1])) + "'");
+  require_hashable(call[1]);
   const Value* found = find_entry(call.budget, call[0].entries(), call[1]);
   return found ? *found : call.value_or(2, Value::none());
 }

@@ -131,7 +131,18 @@ Value float_arithmetic(BinaryOperator op, double left, double right) {
   return Value();
 }
 
+/// A text made of `origin` by a method of Python's that keeps its type.
+Value string_like(Budget& budget, const Value& origin, std::string text) {
+  return origin.is_markup() ? Value::markup(budget, std::move(text)) : Value::string(budget, std::move(text));
+}
+
 Value concatenate(Budget& budget, const Value& left, const Value& right) {
+  if (left.is_markup() || right.is_markup()) {
+    TextBuffer text(budget);
+    text.append(to_escaped_text(budget, left));
+    text.append(to_escaped_text(budget, right));
+    return Value::markup(budget, text.take());
+  }
   if (left.is_string()) {
     const std::size_t size = left.text().size() + right.text().size();
     budget.spend_bytes(size);
@@ -149,7 +160,7 @@ Value concatenate(Budget& budget, const Value& left, const Value& right) {
 }
 
 Value repeat_value(Budget& budget, const Value& value, std::int64_t count) {
-  if (value.is_string()) return Value::string(budget, repeat(budget, value.text(), count));
+  if (value.is_string()) return string_like(budget, value, repeat(budget, value.text(), count));
   std::vector<Value> items;
   if (count > 0 && !value.items().empty()) {
     const auto times = static_cast<std::size_t>(count);
@@ -180,6 +191,12 @@ bool is_unsafe(const Value& object, std::string_view name) {
   return (object.is(Type::kList) && in(kList)) || (object.is(Type::kDict) && in(kDict));
 }
 
+/// Methods of Python's str that are not here: they give bytes or need tables of their own.
+bool is_other_method(std::string_view name) {
+  static constexpr std::string_view kOthers[] = {"casefold", "encode", "isidentifier", "maketrans", "translate"};
+  return std::find(std::begin(kOthers), std::end(kOthers), name) != std::end(kOthers);
+}
+
 Value unsafe(Budget& budget, const Value& object, std::string_view name) {
   return Value::undefined(budget, "access to attribute '" + std::string(name) + "' of '" +
                                       std::string(type_name(object)) + "' object is unsafe.");
@@ -189,6 +206,9 @@ Value unsafe(Budget& budget, const Value& object, std::string_view name) {
 std::optional<Value> find_own_attribute(Budget& budget, const Value& object, std::string_view name) {
   if (const Builtin* method = find_builtin(methods_of(object), name)) return Value::method(budget, *method, object);
   if (is_unsafe(object, name)) return unsafe(budget, object, name);
+  if (object.is_string() && is_other_method(name)) {
+    return Value::undefined(budget, "the method '" + std::string(name) + "' of str is not supported");
+  }
   switch (object.type()) {
     case Type::kLoop:
       return object.as<LoopObject>().attribute(budget, name);
@@ -228,7 +248,10 @@ std::optional<Value> find_element(Budget& budget, const Value& object, std::int6
   const std::int64_t length = length_of(object);
   if (index < 0) index += length;
   if (index < 0 || index >= length) return std::nullopt;
-  if (object.is_string()) return character_at(budget, object.string_object(), static_cast<std::size_t>(index));
+  if (object.is_string()) {
+    const Value character = character_at(budget, object.string_object(), static_cast<std::size_t>(index));
+    return string_like(budget, object, character.text());
+  }
   if (object.is_sequence()) return object.items()[static_cast<std::size_t>(index)];
   const auto& range = object.as<RangeObject>();
   return Value::integer(range.start + index * range.step);
@@ -272,7 +295,7 @@ Value apply_unary(ast::Unary::Operator op, const Value& operand) {
 Value apply_binary(Budget& budget, BinaryOperator op, const Value& left, const Value& right) {
   require_defined(left);
   if (op == BinaryOperator::kModulo && left.is_string()) {
-    return Value::string(budget, format_percent(budget, left.text(), right));
+    return string_like(budget, left, format_percent(budget, left, right));
   }
   require_defined(right);
   if (left.is_integral() && right.is_integral()) return integer_arithmetic(op, left.as_integer(), right.as_integer());
@@ -348,12 +371,17 @@ Value get_slice(Budget& budget, const Value& object, const Value& start, const V
   if (object.is_string() && by == 1) {
     const StringObject& string = object.string_object();
     budget.spend_bytes(string.text.size());
-    if (past <= first) return Value::string(budget, {});
+    if (past <= first) return string_like(budget, object, {});
     const auto from = static_cast<std::size_t>(first), count = static_cast<std::size_t>(past - first);
-    if (string.is_single_bytes()) return Value::string(budget, string.text.substr(from, count));
+    if (string.is_single_bytes()) return string_like(budget, object, string.text.substr(from, count));
     const std::size_t begin = byte_offset(string.text, from);
     const std::string_view rest = std::string_view(string.text).substr(begin);
-    return Value::string(budget, std::string(rest.substr(0, byte_offset(rest, count))));
+    return string_like(budget, object, std::string(rest.substr(0, byte_offset(rest, count))));
+  }
+  if (object.is(Type::kRange)) {
+    const auto& range = object.as<RangeObject>();
+    const auto at = [&](std::int64_t index) { return range.start + index * range.step; };
+    return Value::object(Type::kRange, std::make_shared<RangeObject>(budget, at(first), at(past), range.step * by));
   }
   const auto elements = elements_of(budget, object);
   std::vector<Value> picked;
@@ -364,7 +392,7 @@ Value get_slice(Budget& budget, const Value& object, const Value& start, const V
   if (object.is_string()) {
     std::string text;
     for (const Value& character : picked) text += character.text();
-    return Value::string(budget, std::move(text));
+    return string_like(budget, object, std::move(text));
   }
   if (object.is(Type::kTuple)) return Value::tuple(budget, std::move(picked));
   return Value::list(budget, std::move(picked));

@@ -19,6 +19,9 @@ class StatementParser : private ExpressionParser {
 
   Body parse_template() {
     Body body = parse_body({});
+    if (has_blocks_ && knows("self")) {
+      fail("'self' beside blocks is not supported: write what shall appear twice as a macro");
+    }
     return body;
   }
 
@@ -51,6 +54,7 @@ class StatementParser : private ExpressionParser {
   ast::Target parse_single_target(Targets targets);
 
   int open_loops_ = 0;  // in the innermost macro
+  bool has_blocks_ = false;
   std::vector<std::string> open_tags_;
 };
 
@@ -246,6 +250,7 @@ ast::Statement::Node StatementParser::parse_filter_block() {
 }
 
 ast::Statement::Node StatementParser::parse_named_block() {
+  has_blocks_ = true;
   const std::string name = expect(TokenType::kName, "name").text;
   auto kind = ast::ScopedBody::Kind::kBlock;
   if (take_name("scoped")) kind = ast::ScopedBody::Kind::kInner;

@@ -167,7 +167,9 @@ Renderer::Flow Renderer::execute(const ast::FilterBlock& node) {
     text = Value::string(budget_, output.take());
   }
   filter_input_ = std::move(text);
-  append_text(*output_, budget_, evaluate(*node.filter));
+  const Value filtered = evaluate(*node.filter);
+  if (!filtered.is_string()) throw Fault("expected str instance, " + std::string(type_name(filtered)) + " found");
+  output_->append(filtered.text());
   return Flow::kNext;
 }
 
@@ -255,9 +257,22 @@ Value Renderer::evaluate(const ast::CallExpression& node) {
   return call(callee, std::move(arguments));
 }
 
+namespace {
+
+[[noreturn]] void fail_unknown_filter(const std::string& name) {
+  static constexpr std::string_view kOthers[] = {"filesizeformat", "pprint",   "random", "striptags",
+                                                 "urlize",         "wordwrap", "xmlattr"};
+  if (std::find(std::begin(kOthers), std::end(kOthers), name) != std::end(kOthers)) {
+    throw Fault("the filter '" + name + "' of Jinja2 is not supported");
+  }
+  throw Fault("No filter named '" + name + "'.");
+}
+
+}  // namespace
+
 Value Renderer::evaluate(const ast::FilterExpression& node) {
   const int line = line_;
-  if (node.filter == nullptr) throw Fault("No filter named '" + node.name + "'.");
+  if (node.filter == nullptr) fail_unknown_filter(node.name);
   Value subject = node.value ? evaluate(*node.value) : std::exchange(filter_input_, Value());
   Arguments arguments = evaluate(node.arguments);
   arguments.positional.insert(arguments.positional.begin(), std::move(subject));
@@ -386,17 +401,20 @@ void Renderer::bind_parameters(const ast::MacroBody& body, Arguments arguments) 
     return value;
   };
   const std::string name = body.name.empty() ? "None" : "'" + body.name + "'";
+  std::vector<const ast::MacroBody::Parameter*> missing;
   for (std::size_t i = 0; i < body.parameters.size(); ++i) {
     const auto& parameter = body.parameters[i];
     if (i < positional.size()) {
       set(parameter.id, positional[i]);
     } else if (std::optional<Value> value = take_named(parameter.name)) {
       set(parameter.id, *value);
-    } else if (parameter.otherwise) {
-      set(parameter.id, evaluate(*parameter.otherwise));
     } else {
       set(parameter.id, Value::undefined(budget_, "parameter '" + parameter.name + "' was not provided"));
+      missing.push_back(&parameter);
     }
+  }
+  for (const auto* parameter : missing) {  // a default sees the parameters, not what they hide
+    if (parameter->otherwise) set(parameter->id, evaluate(*parameter->otherwise));
   }
   const bool has_caller_parameter = std::any_of(body.parameters.begin(), body.parameters.end(),
                                                 [](const auto& parameter) { return parameter.id == ast::kCallerName; });
@@ -446,7 +464,11 @@ Value Renderer::look_up(ast::NameId id) {
   if (!given) {
     const std::string& name = template_.names[id];
     const Builtin* global = find_builtin(globals(), name);
-    given = global ? Value::function(budget_, *global) : Value::undefined_name(budget_, name);
+    if (name == "self") {
+      given = Value::object(Type::kTemplateReference, std::make_shared<TemplateReferenceObject>(budget_));
+    } else {
+      given = global ? Value::function(budget_, *global) : Value::undefined_name(budget_, name);
+    }
   }
   return *given;
 }

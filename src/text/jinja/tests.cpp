@@ -72,6 +72,11 @@ bool is_callable(const Value& value) {
   }
 }
 
+bool names_a_row(const Call& call, std::span<const Builtin> table) {
+  require_hashable(call[0]);
+  return call[0].is_string() && find_builtin(table, call[0].text()) != nullptr;
+}
+
 constexpr Builtin kTests[] = {
     {"odd", [](const Call& call) { return Value::boolean(remainder(call, 2) == 1); }, {"value"}},
     {"even", [](const Call& call) { return Value::boolean(remainder(call, 2) == 0); }, {"value"}},
@@ -83,12 +88,8 @@ constexpr Builtin kTests[] = {
      [](const Call& call) { return answer(call, [](const Value& v) { return !v.is_undefined(); }); },
      {"value"}},
     {"undefined", has_type<Type::kUndefined>, {"value"}},
-    {"filter",
-     [](const Call& call) { return Value::boolean(find_builtin(filters(), call.text(0)) != nullptr); },
-     {"value"}},
-    {"test",
-     [](const Call& call) { return Value::boolean(find_builtin(tests(), call.text(0)) != nullptr); },
-     {"value"}},
+    {"filter", [](const Call& call) { return Value::boolean(names_a_row(call, filters())); }, {"value"}},
+    {"test", [](const Call& call) { return Value::boolean(names_a_row(call, tests())); }, {"value"}},
     {"none", has_type<Type::kNone>, {"value"}},
     {"boolean", has_type<Type::kBoolean>, {"value"}},
     {"false",
@@ -110,7 +111,7 @@ constexpr Builtin kTests[] = {
     {"iterable", [](const Call& call) { return answer(call, is_iterable); }, {"value"}},
     {"callable", [](const Call& call) { return answer(call, is_callable); }, {"value"}},
     {"sameas", [](const Call& call) { return Value::boolean(is_same(call)); }, {"value", "other"}, 2},
-    {"escaped", [](const Call&) { return Value::boolean(false); }, {"value"}},
+    {"escaped", [](const Call& call) { return Value::boolean(call[0].is_markup()); }, {"value"}},
     {"in",
      [](const Call& call) { return Value::boolean(contains(call.budget, call[1], call[0])); },
      {"value", "seq"},

@@ -33,10 +33,11 @@ Object::Object(Budget& budget, std::size_t bytes, std::uint32_t depth) : budget_
 UndefinedObject::UndefinedObject(Budget& budget, std::string message_text)
     : Object(budget, sizeof(*this) + message_text.capacity(), 0), message(std::move(message_text)) {}
 
-StringObject::StringObject(Budget& budget, std::string value)
+StringObject::StringObject(Budget& budget, std::string value, Kind which)
     : Object(budget, sizeof(*this) + value.capacity(), 0),
       text(std::move(value)),
-      code_points(count_code_points(text)) {
+      code_points(count_code_points(text)),
+      kind(which) {
   budget.spend_bytes(text.size());
 }
 
@@ -100,6 +101,8 @@ JoinerObject::JoinerObject(Budget& budget, Value separator_value)
 CyclerObject::CyclerObject(Budget& budget, std::vector<Value> values)
     : Object(budget, sizeof(*this) + bytes_of(values), depth_around(values)), items(std::move(values)) {}
 
+TemplateReferenceObject::TemplateReferenceObject(Budget& budget) : Object(budget, sizeof(*this), 0) {}
+
 Value Value::boolean(bool value) {
   Value result;
   result.type_ = Type::kBoolean;
@@ -124,6 +127,12 @@ Value Value::number(double value) {
 Value Value::string(Budget& budget, std::string text) {
   return Value(Type::kString, std::make_shared<StringObject>(budget, std::move(text)));
 }
+
+Value Value::markup(Budget& budget, std::string text) {
+  return Value(Type::kString, std::make_shared<StringObject>(budget, std::move(text), StringObject::Kind::kMarkup));
+}
+
+bool Value::is_markup() const { return is_string() && string_object().kind == StringObject::Kind::kMarkup; }
 
 Value Value::list(Budget& budget, std::vector<Value> items) {
   return Value(Type::kList, std::make_shared<SequenceObject>(budget, std::move(items)));
@@ -172,10 +181,16 @@ const std::vector<Value>& Value::items() const { return as<SequenceObject>().ite
 const Value::Entries& Value::entries() const { return as<DictObject>().entries; }
 std::shared_ptr<const SequenceObject> Value::sequence_object() const { return share<SequenceObject>(); }
 
-void DictBuilder::set(const Value& key, Value value) {
-  if (key.is(Type::kList) || key.is(Type::kDict)) {
-    throw Fault("unhashable type: '" + std::string(type_name(key)) + "'");
+void require_hashable(const Value& value) {
+  if (value.is(Type::kList) || value.is(Type::kDict)) {
+    throw Fault("unhashable type: '" + std::string(type_name(value)) + "'");
   }
+  if (!value.is(Type::kTuple)) return;
+  for (const Value& item : value.items()) require_hashable(item);
+}
+
+void DictBuilder::set(const Value& key, Value value) {
+  require_hashable(key);
   if (const Value* found = find_entry(budget_, entries_, key)) {
     *const_cast<Value*>(found) = std::move(value);  // ours: find_entry only looks, hence its const
   } else {
@@ -249,6 +264,8 @@ std::string_view type_name(const Value& value) {
       return "Joiner";
     case Type::kCycler:
       return "Cycler";
+    case Type::kTemplateReference:
+      return "TemplateReference";
   }
   return "object";
 }

@@ -37,6 +37,7 @@ enum class Type : std::uint8_t {
   kLoop,
   kJoiner,
   kCycler,
+  kTemplateReference,  // self: the blocks of a template
 };
 
 /// Containers nest at most this deep, so that walking a value by recursion is safe.
@@ -73,6 +74,8 @@ class Value {
   static Value integer(std::int64_t value);
   static Value number(double value);
   static Value string(Budget& budget, std::string text);
+  /// Text that the filters safe and escape have marked: what joins it by +, % or a method is escaped as HTML.
+  static Value markup(Budget& budget, std::string text);
   static Value list(Budget& budget, std::vector<Value> items);
   static Value tuple(Budget& budget, std::vector<Value> items);
   static Value list(std::shared_ptr<const SequenceObject> items);
@@ -92,6 +95,7 @@ class Value {
   bool is_undefined() const { return type_ == Type::kUndefined; }
   bool is_none() const { return type_ == Type::kNone; }
   bool is_string() const { return type_ == Type::kString; }
+  bool is_markup() const;
   bool is_sequence() const { return type_ == Type::kList || type_ == Type::kTuple; }
   bool is_integral() const { return type_ == Type::kInteger || type_ == Type::kBoolean; }  // bool is an int in Python
   bool is_number() const { return is_integral() || type_ == Type::kFloat; }
@@ -132,10 +136,12 @@ struct UndefinedObject : Object {
 };
 
 struct StringObject : Object {
-  StringObject(Budget& budget, std::string value);
+  enum class Kind : std::uint8_t { kPlain, kMarkup };
+  StringObject(Budget& budget, std::string value, Kind which = Kind::kPlain);
   bool is_single_bytes() const { return code_points == text.size(); }  // then byte i is code point i
   std::string text;
   std::size_t code_points;
+  Kind kind;
 };
 
 struct SequenceObject : Object {
@@ -197,6 +203,11 @@ struct CyclerObject : Object {
   mutable std::size_t position = 0;
 };
 
+/// self: without the blocks, which the parser refuses beside it.
+struct TemplateReferenceObject : Object {
+  explicit TemplateReferenceObject(Budget& budget);
+};
+
 /// Collects entries as Python's dict does: a later value replaces an earlier one of an equal key, in its place.
 class DictBuilder {
  public:
@@ -219,6 +230,8 @@ std::string_view type_name(const Value& value);
 [[noreturn]] void fail_undefined(const Value& undefined);
 /// Faults if the value is undefined: for every use that Jinja does not allow.
 void require_defined(const Value& value);
+/// Faults if the value cannot be the key of a dict.
+void require_hashable(const Value& value);
 
 bool is_true(const Value& value);
 /// len(); faults for a type that has none.
@@ -242,5 +255,7 @@ std::string to_text(Budget& budget, const Value& value);
 void append_text(TextBuffer& out, Budget& budget, const Value& value);
 void append_repr(TextBuffer& out, Budget& budget, const Value& value);
 std::string repr(Budget& budget, const Value& value);
+/// str(value), escaped as HTML unless it is marked as safe.
+std::string to_escaped_text(Budget& budget, const Value& value);
 
 }  // namespace megalith::jinja

@@ -144,9 +144,7 @@ bool contains(Budget& budget, const Value& haystack, const Value& needle) {
       }
       return find_text(budget, haystack.text(), needle.text()) != std::string_view::npos;
     case Type::kDict:
-      if (needle.is(Type::kList) || needle.is(Type::kDict)) {
-        throw Fault("unhashable type: '" + std::string(type_name(needle)) + "'");
-      }
+      require_hashable(needle);
       return find_entry(budget, haystack.entries(), needle) != nullptr;
     case Type::kUndefined:
       return false;

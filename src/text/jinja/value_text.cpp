@@ -5,6 +5,7 @@
 #include "text/jinja/call.h"
 #include "text/jinja/code_points.h"
 #include "text/jinja/number_text.h"
+#include "text/jinja/strings.h"
 #include "text/jinja/value.h"
 
 namespace megalith::jinja {
@@ -106,7 +107,9 @@ void append_repr(TextBuffer& out, Budget& budget, const Value& value) {
       out.append(float_text(value.as_float()));
       break;
     case Type::kString:
+      if (value.is_markup()) out.append("Markup(");
       append_quoted(out, value.text());
+      if (value.is_markup()) out.append(")");
       break;
     case Type::kList:
       out.append("[");
@@ -140,6 +143,9 @@ void append_repr(TextBuffer& out, Budget& budget, const Value& value) {
       out.append(name.empty() ? "<Macro anonymous>" : "<Macro '" + name + "'>");
       break;
     }
+    case Type::kTemplateReference:
+      out.append("<TemplateReference None>");
+      break;
     case Type::kFunction:
       out.append("<function " + std::string(value.as<FunctionObject>().builtin.name) + ">");
       break;
@@ -160,6 +166,10 @@ std::string to_text(Budget& budget, const Value& value) {
   TextBuffer out(budget);
   append_text(out, budget, value);
   return out.take();
+}
+
+std::string to_escaped_text(Budget& budget, const Value& value) {
+  return value.is_markup() ? value.text() : html_escape(budget, to_text(budget, value));
 }
 
 std::string repr(Budget& budget, const Value& value) {
