@@ -358,7 +358,7 @@ Value filter_unique(const Call& call) {
   const auto elements = subject_elements(call);
   for (const Value& element : elements->items) {
     const Value key = key_of(call, element, call.value_or(2, Value::none()), call.flag(1));
-    require_hashable(key);
+    require_hashable(call.budget, key);
     const bool is_new =
         std::none_of(seen.begin(), seen.end(), [&](const Value& old) { return equal(call.budget, old, key); });
     if (!is_new) continue;

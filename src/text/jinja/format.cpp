@@ -77,15 +77,28 @@ Spec parse_spec(std::string_view text) {
   return spec;
 }
 
-/// Puts separators between the digits before a point or exponent: after every three, of other bases every four.
-std::string group(std::string digits, char separator, std::size_t group_size) {
-  if (separator == '\0') return digits;
-  const std::size_t whole =
-      std::min(digits.find_first_not_of(group_size == 3 ? "0123456789" : "0123456789abcdefABCDEF"), digits.size());
-  for (std::size_t at = whole; at > group_size;) {
-    at -= group_size;
-    digits.insert(at, 1, separator);
+/// How many of the characters stand before a point, an exponent or a percent sign.
+std::size_t whole_digits(std::string_view digits, std::size_t group_size) {
+  const std::string_view kinds = group_size == 3 ? "0123456789" : "0123456789abcdefABCDEF";
+  return std::min(digits.find_first_not_of(kinds), digits.size());
+}
+
+/// Puts separators between the whole digits: after every three, of other bases every four.
+std::string group(std::string_view digits, char separator, std::size_t group_size) {
+  if (separator == '\0') return std::string(digits);
+  const std::size_t whole = whole_digits(digits, group_size);
+  std::string result;
+  for (std::size_t i = 0; i < whole; ++i) {
+    if (i > 0 && (whole - i) % group_size == 0) result.push_back(separator);
+    result.push_back(digits[i]);
   }
+  return result.append(digits.substr(whole));
+}
+
+/// How many whole digits, separators between them, fill so many places.
+std::int64_t digits_that_fill(std::int64_t places, std::int64_t group_size) {
+  std::int64_t digits = std::max<std::int64_t>(places * group_size / (group_size + 1) - 1, 0);
+  while (digits + (digits > 0 ? (digits - 1) / group_size : 0) < places) ++digits;
   return digits;
 }
 
@@ -105,14 +118,10 @@ std::string place_number(Budget& budget, const Spec& spec, NumberText number) {
   const std::int64_t room = spec.width - static_cast<std::int64_t>(sign.size());
   std::string digits = group(number.digits, spec.grouping, number.group_size);
   if (align == '=' && spec.fill == "0" && spec.grouping != '\0') {  // the zeros are grouped, too
-    const std::int64_t missing = room - static_cast<std::int64_t>(digits.size());
-    if (missing > 0) {
-      std::string padded = repeat(budget, "0", missing) + number.digits;
-      while (static_cast<std::int64_t>(group(padded.substr(1), spec.grouping, number.group_size).size()) >= room) {
-        padded.erase(0, 1);
-      }
-      digits = group(std::move(padded), spec.grouping, number.group_size);
-    }
+    const auto whole = static_cast<std::int64_t>(whole_digits(number.digits, number.group_size));
+    const std::int64_t places = room - static_cast<std::int64_t>(number.digits.size()) + whole;
+    const std::int64_t zeros = digits_that_fill(places, static_cast<std::int64_t>(number.group_size)) - whole;
+    digits = group(repeat(budget, "0", zeros) + number.digits, spec.grouping, number.group_size);
   }
   if (align == '=') return sign + pad(budget, digits, room, spec.fill, Side::kRight);
   const Side side = align == '<' ? Side::kLeft : Side::kRight;

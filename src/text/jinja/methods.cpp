@@ -313,7 +313,7 @@ constexpr Builtin kStrMethods[] = {
 // ---- dict
 
 Value dict_get(const Call& call) {
-  require_hashable(call[1]);
+  require_hashable(call.budget, call[1]);
   const Value* found = find_entry(call.budget, call[0].entries(), call[1]);
   return found ? *found : call.value_or(2, Value::none());
 }

@@ -73,7 +73,7 @@ bool is_callable(const Value& value) {
 }
 
 bool names_a_row(const Call& call, std::span<const Builtin> table) {
-  require_hashable(call[0]);
+  require_hashable(call.budget, call[0]);
   return call[0].is_string() && find_builtin(table, call[0].text()) != nullptr;
 }
 

@@ -181,16 +181,17 @@ const std::vector<Value>& Value::items() const { return as<SequenceObject>().ite
 const Value::Entries& Value::entries() const { return as<DictObject>().entries; }
 std::shared_ptr<const SequenceObject> Value::sequence_object() const { return share<SequenceObject>(); }
 
-void require_hashable(const Value& value) {
+void require_hashable(Budget& budget, const Value& value) {
+  budget.spend(1);
   if (value.is(Type::kList) || value.is(Type::kDict)) {
     throw Fault("unhashable type: '" + std::string(type_name(value)) + "'");
   }
   if (!value.is(Type::kTuple)) return;
-  for (const Value& item : value.items()) require_hashable(item);
+  for (const Value& item : value.items()) require_hashable(budget, item);
 }
 
 void DictBuilder::set(const Value& key, Value value) {
-  require_hashable(key);
+  require_hashable(budget_, key);
   if (const Value* found = find_entry(budget_, entries_, key)) {
     *const_cast<Value*>(found) = std::move(value);  // ours: find_entry only looks, hence its const
   } else {

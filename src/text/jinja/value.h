@@ -231,7 +231,7 @@ std::string_view type_name(const Value& value);
 /// Faults if the value is undefined: for every use that Jinja does not allow.
 void require_defined(const Value& value);
 /// Faults if the value cannot be the key of a dict.
-void require_hashable(const Value& value);
+void require_hashable(Budget& budget, const Value& value);
 
 bool is_true(const Value& value);
 /// len(); faults for a type that has none.

@@ -144,7 +144,7 @@ bool contains(Budget& budget, const Value& haystack, const Value& needle) {
       }
       return find_text(budget, haystack.text(), needle.text()) != std::string_view::npos;
     case Type::kDict:
-      require_hashable(needle);
+      require_hashable(budget, needle);
       return find_entry(budget, haystack.entries(), needle) != nullptr;
     case Type::kUndefined:
       return false;

@@ -116,20 +116,26 @@ const std::string kLongText = "{% set s = 'a' * 1000000 %}";
 
 INSTANTIATE_TEST_SUITE_P(
     Steps, HostileTemplate,
-    testing::Values(kForever + kForeverEnd, kForever + "x" + kForeverEnd,
-                    kLongText + kForever + "{{ s | upper | length }}" + kForeverEnd,
-                    "{% set s = 'É' * 500000 %}" + kForever + "{{ s | lower | length }}{{ s.title() | length }}" +
-                        kForeverEnd,
-                    kLongText + kForever + "{{ [s] | string | length }}{{ s.isalpha() }}" + kForeverEnd,
-                    kLongText + kForever + "{% if s == s ~ '' %}{% endif %}" + kForeverEnd,
-                    kLongText + kForever + "{% if ('a' * 500000 ~ 'b') in s %}{% endif %}" + kForeverEnd,
-                    kLongText + kForever + "{% if s.rfind('b' ~ 'a' * 500000) %}{% endif %}" + kForeverEnd,
-                    kLongText + kForever + "{{ s.count('aaab') }}" + kForeverEnd,
-                    "{% set l = range(99999) | list %}" + kForever + "{{ l | sort | length }}" + kForeverEnd,
-                    "{% set l = range(99999) | list %}{{ l | unique | list | length }}",
-                    "{% set l = range(99999) | list %}" + kForever + "{% if l == l + [] %}{% endif %}" + kForeverEnd,
-                    "{% set ns = namespace(a=[1]) %}{% for i in range(60) %}{% set ns.a = [ns.a, ns.a] %}{% endfor %}"
-                    "{{ ns.a == [ns.a[0], ns.a[1]] }}{{ ns.a }}"));
+    testing::Values(
+        kForever + kForeverEnd, kForever + "x" + kForeverEnd,
+        kLongText + kForever + "{{ s | upper | length }}" + kForeverEnd,
+        "{% set s = 'É' * 500000 %}" + kForever + "{{ s | lower | length }}{{ s.title() | length }}" + kForeverEnd,
+        kLongText + kForever + "{{ [s] | string | length }}{{ s.isalpha() }}" + kForeverEnd,
+        kLongText + kForever + "{% if s == s ~ '' %}{% endif %}" + kForeverEnd,
+        kLongText + kForever + "{% if ('a' * 500000 ~ 'b') in s %}{% endif %}" + kForeverEnd,
+        kLongText + kForever + "{% if s.rfind('b' ~ 'a' * 500000) %}{% endif %}" + kForeverEnd,
+        kLongText + kForever + "{{ s.count('aaab') }}" + kForeverEnd,
+        "{% set l = range(99999) | list %}" + kForever + "{{ l | sort | length }}" + kForeverEnd,
+        "{% set l = range(99999) | list %}{{ l | unique | list | length }}",
+        "{% set l = range(99999) | list %}" + kForever + "{% if l == l + [] %}{% endif %}" + kForeverEnd,
+        "{% set ns = namespace(a=[1]) %}{% for i in range(60) %}{% set ns.a = [ns.a, ns.a] %}{% endfor %}"
+        "{{ ns.a == [ns.a[0], ns.a[1]] }}{{ ns.a }}",
+        "{% set ns = namespace(a=1) %}{% for i in range(100) %}{% set ns.a = (ns.a, ns.a) %}{% endfor %}"
+        "{{ ns.a in {1: 2} }}",
+        "{% macro m(n) %}{% if n > 1 %}{{ m(n - 1) }}{{ m(n - 2) }}{% endif %}{% endmacro %}{{ m(90) }}",
+        "{% set ns = namespace(d={}) %}{% for i in range(99999) %}{% set ns.d = dict(ns.d, **{i | string: 1}) %}"
+        "{% endfor %}",
+        "{% for i in range(99999) %}{% macro m() %}{{ i }}{% endmacro %}{% endfor %}{{ '{:016777216,}'.format(1) }}"));
 
 INSTANTIATE_TEST_SUITE_P(
     Memory, HostileTemplate,
@@ -141,7 +147,7 @@ INSTANTIATE_TEST_SUITE_P(
         "{% set ns = namespace(a=1) %}{% for i in range(100) %}{% set ns.a = [ns.a, ns.a] %}{% endfor %}{{ ns.a | "
         "tojson }}",
         kLongText + "{% for i in range(9999) %}{{ s }}{% endfor %}", "{{ 'a' | center(99999999999) }}",
-        "{{ '{:99999999999}'.format(1) }}", "{{ '%99999999999d' % 1 }}",
+        "{{ '{:99999999999}'.format(1) }}", "{{ '%99999999999d' % 1 }}", "{{ '{:016777216,}'.format(1) }}",
         "{{ ('a' * 1000000).replace('a', 'b' * 1000000) }}", "{{ ('b' * 9999).join(['a'] * 100000) }}",
         "{{ ('a,' * 5000000).split(',') | length }}", "{{ ('\\n' * 10000000).splitlines() | length }}",
         "{{ 'x'.strip('ab' * 5000000) }}", "{{ [1] | tojson(indent=999999999) }}", "{{ 'a\nb' | indent(999999999) }}",
