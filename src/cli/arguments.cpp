@@ -82,6 +82,12 @@ CLI::Validator whole_number(int64_t low, uint64_t high, const std::string& what)
       "");
 }
 
+void add_pre_tokenizer_option(CLI::App& app, std::string& name) {
+  app.add_option("--pre-tokenizer", name,
+                 "How the model's makers cut text into words, such as llama-bpe [as its file says]")
+      ->type_name("NAME");
+}
+
 std::vector<TokenId> parse_token_ids(std::string_view text) {
   std::vector<TokenId> ids;
   constexpr std::string_view kSeparators = " \t\r\n,[]";

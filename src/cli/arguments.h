@@ -32,6 +32,9 @@ CLI::Validator in_range(double low, double high, const std::string& description)
 /// be given to transform(), not check(): it rewrites "010", which CLI11 would read as octal.
 CLI::Validator whole_number(int64_t low, uint64_t high, const std::string& what);
 
+/// --pre-tokenizer NAME: how text is cut into words, where the model's file does not say or names what is unknown.
+void add_pre_tokenizer_option(CLI::App& app, std::string& name);
+
 /// "1 2 3", "1,2,3" or "[1, 2, 3]". Throws kUsage naming what is not a token id.
 std::vector<TokenId> parse_token_ids(std::string_view text);
 

@@ -331,6 +331,7 @@ Action define_bench(CLI::App& app) {
       ->type_name("FORM")
       ->check(CLI::IsMember({"md", "json", "jsonl", "csv"}));
   arguments->engine.add_instruction_set_to(app);
+  arguments->engine.add_pre_tokenizer_to(app);
   app.add_flag("--profile", arguments->profile, "Where the time goes: calls, time, bytes and multiply-adds of each op");
   CLI::Option* json =
       app.add_flag_callback("--json", [arguments] { arguments->output = "json"; }, "The same as -o json");

@@ -29,12 +29,15 @@ void EngineArguments::add_instruction_set_to(CLI::App& app) {
       ->type_name("NAME");
 }
 
+void EngineArguments::add_pre_tokenizer_to(CLI::App& app) { add_pre_tokenizer_option(app, pre_tokenizer); }
+
 EngineOptions EngineArguments::options(const std::string& model_path, const Environment& environment) const {
   EngineOptions options;
   options.model_path = model_path;
   options.context_tokens = context_tokens > 0 ? context_tokens : environment.context_tokens.value_or(0);
   options.threads = threads > 0 ? threads : environment.threads.value_or(0);
   options.instruction_set = !instruction_set.empty() ? instruction_set : environment.instruction_set.value_or("");
+  options.pre_tokenizer = pre_tokenizer;
   return options;
 }
 

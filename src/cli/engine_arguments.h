@@ -9,15 +9,18 @@
 
 namespace megalith::cli {
 
-/// --ctx, -t and --isa. What is not given comes from the environment (MEGALITH_CTX, MEGALITH_THREADS, MEGALITH_ISA).
+/// --ctx, -t, --isa and --pre-tokenizer. What is not given comes from the environment (MEGALITH_CTX, MEGALITH_THREADS,
+/// MEGALITH_ISA).
 struct EngineArguments {
   int context_tokens = 0;  // 0: not given
   int threads = 0;         // 0: not given
   std::string instruction_set;
+  std::string pre_tokenizer;
 
   void add_context_to(CLI::App& app);
   void add_threads_to(CLI::App& app);
   void add_instruction_set_to(CLI::App& app);
+  void add_pre_tokenizer_to(CLI::App& app);
 
   EngineOptions options(const std::string& model_path, const Environment& environment) const;
 };

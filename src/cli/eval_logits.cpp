@@ -95,6 +95,7 @@ Action define_eval_logits(CLI::App& app) {
   arguments->engine.add_context_to(app);
   arguments->engine.add_threads_to(app);
   arguments->engine.add_instruction_set_to(app);
+  arguments->engine.add_pre_tokenizer_to(app);
   app.add_flag("--json", arguments->json, R"(Print {"logits_last":[...],"token_logprobs":[...]})");
   return [arguments](Console& console) { eval_logits(console, *arguments); };
 }

@@ -68,6 +68,7 @@ Action define_eval_perplexity(CLI::App& app) {
       ->transform(whole_number(2, 1 << 30, "a number of tokens"));
   arguments->engine.add_threads_to(app);
   arguments->engine.add_instruction_set_to(app);
+  arguments->engine.add_pre_tokenizer_to(app);
   app.add_flag("--json", arguments->json, "Print one JSON document");
   return [arguments](Console& console) { eval_perplexity(console, *arguments); };
 }

@@ -209,6 +209,7 @@ Action define_run(CLI::App& app) {
   arguments->engine.add_context_to(app);
   arguments->engine.add_threads_to(app);
   arguments->engine.add_instruction_set_to(app);
+  arguments->engine.add_pre_tokenizer_to(app);
   app.add_flag("--stats", arguments->stats, "Print a line of statistics even if standard error is no terminal");
   CLI::Option* json =
       app.add_flag("--json", arguments->json, "Print one JSON document at the end instead of streaming");

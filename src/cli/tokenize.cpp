@@ -18,6 +18,7 @@ namespace {
 struct TokenizeArguments {
   ModelArgument model;
   std::string text;
+  std::string pre_tokenizer;
   bool text_given = false;
   bool special = false;
   bool parse_special = false;
@@ -48,7 +49,7 @@ void tokenize(Console& console, const TokenizeArguments& arguments) {
     throw Error(ErrorKind::kUsage, "no text given; write it as the second argument, or pipe it in");
   if (!text_given || text == "-") text = read_standard_input();
   const auto checkpoint = open_checkpoint(path);
-  const auto tokenizer = make_tokenizer(read_vocabulary(*checkpoint));
+  const auto tokenizer = make_tokenizer(read_vocabulary(*checkpoint, arguments.pre_tokenizer));
   if (arguments.decode) {
     const std::vector<TokenId> tokens = parse_token_ids(text);
     const std::string decoded = tokenizer->decode(tokens, Tokenizer::Special::kRender);
@@ -73,6 +74,7 @@ Action define_tokenize(CLI::App& app) {
       app.add_flag("--special", arguments->special, "Add the tokens that the model wants around a text (BOS, EOS)");
   CLI::Option* parse_special = app.add_flag("--parse-special", arguments->parse_special,
                                             "Read the text of special tokens, such as <|im_start|>, as those tokens");
+  add_pre_tokenizer_option(app, arguments->pre_tokenizer);
   app.add_flag("--decode", arguments->decode, "Ids to text: \"1 2 3\", \"1,2,3\" or \"[1,2,3]\"")
       ->excludes(special)
       ->excludes(parse_special);

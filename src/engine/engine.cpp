@@ -155,7 +155,7 @@ InProcessEngine::InProcessEngine(const EngineOptions& options, const Machine& ma
   if (!options.instruction_set.empty()) backend.instruction_set = instruction_set_from_name(options.instruction_set);
   ops_ = make_cpu_ops(ledger_, machine, backend);
   model_ = load_model(*checkpoint_, *ops_);
-  tokenizer_ = make_tokenizer(read_vocabulary(*checkpoint_));
+  tokenizer_ = make_tokenizer(read_vocabulary(*checkpoint_, options.pre_tokenizer));
   check_vocabulary();
   const StateLayout& state = model_->properties().state;
   const bool recurrent = state.slot_bytes() > 0;

@@ -107,6 +107,7 @@ struct EngineOptions {
   int32_t prefill_chunk_tokens = 0;  // 0: chosen by the scheduler, by time; results do not depend on it
   int threads = 0;                   // 0: all physical cores
   std::string instruction_set;       // empty: the best
+  std::string pre_tokenizer;         // empty: the one that the file names
   uint64_t memory_limit_bytes = 0;   // 0: what the machine has available
   bool profile = false;              // keep costs per op for Engine::take_profile
 };

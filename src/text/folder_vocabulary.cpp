@@ -1,11 +1,15 @@
 #include "text/folder_vocabulary.h"
 
 #include <algorithm>
+#include <charconv>
 #include <filesystem>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "base/mapped_file.h"
 #include "text/json_document.h"
+#include "text/tiktoken_file.h"
 #include "text/tokenizer_json.h"
 
 namespace megalith {
@@ -59,6 +63,8 @@ void apply_tokenizer_config(const JsonField& root, Vocabulary& vocabulary) {
   };
   apply_choice("add_bos_token", vocabulary.add_bos, vocabulary.bos);
   apply_choice("add_eos_token", vocabulary.add_eos, vocabulary.eos);
+  if (vocabulary.add_bos == false) vocabulary.leading.clear();
+  if (vocabulary.add_eos == false) vocabulary.trailing.clear();
 }
 
 void apply_generation_config(const JsonField& root, Vocabulary& vocabulary) {
@@ -89,17 +95,84 @@ std::optional<std::string> template_of(const JsonField& root) {
   field->fail("lists templates, but none named \"default\"");
 }
 
+/// Tokens beside those of a tiktoken file: {"added_tokens_decoder": {"128000": {"content": "<|begin_of_text|>", ...}}}.
+void add_special_tokens(const JsonField& root, Vocabulary& vocabulary) {
+  const std::optional<JsonField> list = root.find("added_tokens_decoder");
+  if (!list) return;
+  constexpr size_t kMostAdded = 1 << 20;
+  std::vector<AddedToken>& added = vocabulary.added.emplace();
+  for (const auto& [key, element] : list->object()) {
+    const JsonField token = list->require(key);
+    AddedToken entry;
+    const auto [end, error] = std::from_chars(key.data(), key.data() + key.size(), entry.id);
+    const size_t id = static_cast<size_t>(entry.id);
+    if (error != std::errc() || end != key.data() + key.size() || entry.id < 0 ||
+        id > vocabulary.tokens.size() + kMostAdded) {
+      token.fail("has a key that is no token id");
+    }
+    const bool special = token.boolean_or("special", false);
+    for (size_t next = vocabulary.tokens.size(); next <= id; ++next) {
+      vocabulary.tokens.push_back("<unnamed " + std::to_string(next) + '>');
+      vocabulary.types.push_back(TokenType::kUnused);
+    }
+    vocabulary.tokens[id] = token.require("content").string();
+    vocabulary.types[id] = special ? TokenType::kControl : TokenType::kUserDefined;
+    if (special) entry.read = AddedToken::Read::kWhenParsingSpecial;
+    entry.takes_space_before = token.boolean_or("lstrip", false);
+    entry.takes_space_after = token.boolean_or("rstrip", false);
+    if (token.boolean_or("single_word", false)) entry.words = AddedToken::Words::kWholeOnly;
+    added.push_back(entry);
+  }
+}
+
+/// How the makers of a kind of model cut text into words; a tiktoken file does not say.
+std::string pre_tokenizer_of_kind(const std::string& folder) {
+  constexpr std::pair<std::string_view, std::string_view> kKinds[] = {
+      {"llama", "llama-bpe"}, {"mllama", "llama-bpe"}, {"llama4", "llama4"},       {"qwen", "qwen2"},
+      {"gpt_oss", "gpt-4o"},  {"kimi_k2", "kimi-k2"},  {"kimi_linear", "kimi-k2"}, {"chatglm", "chatglm-bpe"},
+  };
+  const FolderFile config(folder, "config.json");
+  if (!config.exists()) return "";
+  const JsonDocument document(config.text(), config.path());
+  const std::string_view kind = document.root().string_or("model_type", "");
+  for (const auto& [known, pre] : kKinds) {
+    if (kind == known) return std::string(pre);
+  }
+  return "";
+}
+
+std::optional<Vocabulary> read_tiktoken_from_folder(const std::string& folder) {
+  for (const char* name : {"tokenizer.model", "tiktoken.model", "qwen.tiktoken"}) {
+    const FolderFile file(folder, name);
+    if (!file.exists() || !is_tiktoken_file(file.text())) continue;
+    Vocabulary vocabulary = read_tiktoken_file(file.text(), file.path());
+    vocabulary.pre = pre_tokenizer_of_kind(folder);
+    if (const FolderFile config(folder, "tokenizer_config.json"); config.exists()) {
+      const JsonDocument document(config.text(), config.path());
+      add_special_tokens(document.root(), vocabulary);
+    }
+    return vocabulary;
+  }
+  return std::nullopt;
+}
+
 }  // namespace
 
 Vocabulary read_vocabulary_from_folder(const std::string& folder) {
-  const FolderFile tokenizer(folder, "tokenizer.json");
-  if (!tokenizer.exists()) {
-    throw Error(ErrorKind::kInvalidModel,
-                folder +
-                    ": the folder has no tokenizer.json, so text cannot be turned into tokens; put the model's "
-                    "tokenizer.json there (a tokenizer.model alone is not read)");
+  std::optional<Vocabulary> found;
+  if (const FolderFile tokenizer(folder, "tokenizer.json"); tokenizer.exists()) {
+    found = read_tokenizer_json(tokenizer.text(), tokenizer.path());
+  } else {
+    found = read_tiktoken_from_folder(folder);
   }
-  Vocabulary vocabulary = read_tokenizer_json(tokenizer.text(), tokenizer.path());
+  if (!found) {
+    throw Error(
+        ErrorKind::kInvalidModel,
+        folder +
+            ": the folder has no tokenizer.json and no vocabulary of tiktoken's form, so text cannot be turned "
+            "into tokens; put the model's tokenizer.json there (a tokenizer.model of SentencePiece is not read)");
+  }
+  Vocabulary& vocabulary = *found;
   if (const FolderFile config(folder, "tokenizer_config.json"); config.exists()) {
     const JsonDocument document(config.text(), config.path());
     apply_tokenizer_config(document.root(), vocabulary);
@@ -108,7 +181,7 @@ Vocabulary read_vocabulary_from_folder(const std::string& folder) {
     const JsonDocument document(config.text(), config.path());
     apply_generation_config(document.root(), vocabulary);
   }
-  return vocabulary;
+  return std::move(vocabulary);
 }
 
 std::optional<std::string> read_chat_template_from_folder(const std::string& folder) {

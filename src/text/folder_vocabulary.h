@@ -8,8 +8,9 @@
 
 namespace megalith {
 
-/// tokenizer.json, with BOS, EOS and whether they are added as tokenizer_config.json says, and further ends of
-/// generation from generation_config.json; the latter two may be missing. Throws kInvalidModel with file and field.
+/// tokenizer.json, or without one a tiktoken file with the special tokens of tokenizer_config.json; with BOS, EOS and
+/// whether they are added as tokenizer_config.json says, and further ends of generation from generation_config.json;
+/// the latter two may be missing. Throws kInvalidModel with file and field.
 Vocabulary read_vocabulary_from_folder(const std::string& folder);
 
 /// chat_template.jinja, else chat_template.json, else tokenizer_config.json (of several the one named "default"), if

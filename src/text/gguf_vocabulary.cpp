@@ -4,9 +4,12 @@
 
 #include <limits>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "base/error.h"
 #include "text/folder_vocabulary.h"
+#include "text/pre_tokenizer.h"
 
 namespace megalith {
 
@@ -43,10 +46,28 @@ std::vector<TokenType> read_types(const Checkpoint& checkpoint) {
   return types;
 }
 
-}  // namespace
+/// SentencePiece's normaliser as the file describes it; none where the kind of tokenizer decides.
+std::optional<Pipeline> read_pipeline(const Metadata& metadata, std::string_view model) {
+  if (model != "llama" && model != "t5") return std::nullopt;
+  // Where the file is silent, these are the tokenizers of Llama 2 and of T5.
+  const bool has_prefix = metadata.find_boolean("tokenizer.ggml.add_space_prefix").value_or(true);
+  Pipeline pipeline = sentence_piece_pipeline(has_prefix ? SpacePrefix::kAdded : SpacePrefix::kOmitted);
+  if (model == "llama") return pipeline;
+  using Kind = NormalizerStep::Kind;
+  std::vector<NormalizerStep> before;
+  std::string map;
+  for (const int64_t byte : metadata.integers("tokenizer.ggml.precompiled_charsmap")) map += static_cast<char>(byte);
+  if (!map.empty()) before.push_back({Kind::kCharacterMap, "", std::move(map)});
+  if (metadata.find_boolean("tokenizer.ggml.remove_extra_whitespaces").value_or(true)) {
+    before.push_back({Kind::kStripLeft});
+    before.push_back({Kind::kStripRight});
+    before.push_back({Kind::kReplaceMatches, " {2,}", " "});
+  }
+  pipeline.normalizer.insert(pipeline.normalizer.begin(), before.begin(), before.end());
+  return pipeline;
+}
 
-Vocabulary read_vocabulary(const Checkpoint& checkpoint) {
-  if (checkpoint.naming() == Naming::kHuggingFace) return read_vocabulary_from_folder(checkpoint.path());
+Vocabulary read_from_metadata(const Checkpoint& checkpoint) {
   const Metadata& metadata = checkpoint.metadata();
   constexpr std::string_view kTokens = "tokenizer.ggml.tokens";
   if (!metadata.has(kTokens)) {
@@ -60,7 +81,7 @@ Vocabulary read_vocabulary(const Checkpoint& checkpoint) {
   vocabulary.tokens = copy_strings(metadata, kTokens);
   vocabulary.types = read_types(checkpoint);
   for (const double score : metadata.numbers("tokenizer.ggml.scores")) {
-    vocabulary.scores.push_back(static_cast<float>(score));
+    vocabulary.scores.push_back(score);
   }
   vocabulary.merges = copy_strings(metadata, "tokenizer.ggml.merges");
   vocabulary.bos = find_token(checkpoint, "tokenizer.ggml.bos_token_id");
@@ -68,16 +89,41 @@ Vocabulary read_vocabulary(const Checkpoint& checkpoint) {
   vocabulary.eot = find_token(checkpoint, "tokenizer.ggml.eot_token_id");
   vocabulary.unk = find_token(checkpoint, "tokenizer.ggml.unknown_token_id");
   vocabulary.pad = find_token(checkpoint, "tokenizer.ggml.padding_token_id");
+  if (vocabulary.model == "bert") {
+    // The key is misspelt in the format itself.
+    if (const auto first = find_token(checkpoint, "tokenizer.ggml.cls_token_id")) vocabulary.bos = first;
+    if (const auto last = find_token(checkpoint, "tokenizer.ggml.seperator_token_id")) vocabulary.eos = last;
+  }
   if (const auto end_of_message = find_token(checkpoint, "tokenizer.ggml.eom_token_id")) {
     vocabulary.end_of_generation.push_back(*end_of_message);
   }
   vocabulary.add_bos = metadata.find_boolean("tokenizer.ggml.add_bos_token");
   vocabulary.add_eos = metadata.find_boolean("tokenizer.ggml.add_eos_token");
-  // Where the file is silent, "llama" means the tokenizer of Llama 2.
-  const bool is_sentence_piece = vocabulary.model == "llama";
-  if (metadata.find_boolean("tokenizer.ggml.add_space_prefix").value_or(is_sentence_piece) && is_sentence_piece) {
-    vocabulary.space_prefix = SpacePrefix::kAlways;
+  vocabulary.pipeline = read_pipeline(metadata, vocabulary.model);
+  return vocabulary;
+}
+
+void override_pre_tokenizer(Vocabulary& vocabulary, std::string_view name) {
+  if (find_pre_tokenizer(name) == nullptr) {
+    throw Error(ErrorKind::kUsage,
+                fmt::format("--pre-tokenizer: '{}' is not known (known: {})", name, known_pre_tokenizers()));
   }
+  if (vocabulary.model != "gpt2" && vocabulary.model != "tiktoken") {
+    throw Error(ErrorKind::kUsage,
+                fmt::format("--pre-tokenizer: {} has a tokenizer of the kind '{}', which does not cut "
+                            "text that way; leave the option out",
+                            vocabulary.source, vocabulary.model));
+  }
+  vocabulary.pre = name;
+  vocabulary.pipeline.reset();
+}
+
+}  // namespace
+
+Vocabulary read_vocabulary(const Checkpoint& checkpoint, std::string_view pre_tokenizer) {
+  const bool is_folder = checkpoint.naming() == Naming::kHuggingFace;
+  Vocabulary vocabulary = is_folder ? read_vocabulary_from_folder(checkpoint.path()) : read_from_metadata(checkpoint);
+  if (!pre_tokenizer.empty()) override_pre_tokenizer(vocabulary, pre_tokenizer);
   return vocabulary;
 }
 

@@ -15,9 +15,8 @@ namespace {
 size_t slot_count(size_t entries) { return std::bit_ceil(std::max<size_t>(entries, 8) * 2); }
 
 constexpr size_t kPrefetchAhead = 16;
-constexpr size_t kMaxTextBytes = size_t{1} << 30;
 
-[[noreturn]] void fail(const Vocabulary& vocabulary, const std::string& what) {
+[[noreturn]] void fail_in(const Vocabulary& vocabulary, const std::string& what) {
   throw Error(ErrorKind::kInvalidModel, vocabulary.source + ": " + what);
 }
 
@@ -31,8 +30,8 @@ MergeTexts merge_texts(const Vocabulary& vocabulary, size_t rank) {
   const size_t space = merge.find(' ');
   if (space == 0 || space == std::string_view::npos || space + 1 == merge.size() ||
       merge.find(' ', space + 1) != std::string_view::npos) {
-    fail(vocabulary, std::string(vocabulary.fields->merges) + ": entry " + std::to_string(rank) + ", " +
-                         in_quotes(merge) + ", is not two tokens separated by one space");
+    fail_in(vocabulary, std::string(vocabulary.fields->merges) + ": entry " + std::to_string(rank) + ", " +
+                            in_quotes(merge) + ", is not two tokens separated by one space");
   }
   const std::string_view left = merge.substr(0, space), right = merge.substr(space + 1);
   return {left, right, TokenIndex::hash_of(left), TokenIndex::hash_of(right)};
@@ -52,9 +51,9 @@ TokenId merge_result(const Vocabulary& vocabulary, const TokenIndex& index, cons
 }
 
 [[noreturn]] void fail_merge(const Vocabulary& vocabulary, size_t rank, std::string_view missing) {
-  fail(vocabulary, std::string(vocabulary.fields->merges) + ": entry " + std::to_string(rank) + ", " +
-                       in_quotes(vocabulary.merges[rank]) + ", needs the token " + in_quotes(missing) + ", which " +
-                       std::string(vocabulary.fields->tokens) + " lacks");
+  fail_in(vocabulary, std::string(vocabulary.fields->merges) + ": entry " + std::to_string(rank) + ", " +
+                          in_quotes(vocabulary.merges[rank]) + ", needs the token " + in_quotes(missing) + ", which " +
+                          std::string(vocabulary.fields->tokens) + " lacks");
 }
 
 }  // namespace
@@ -106,50 +105,8 @@ void MergeTable::insert(TokenId left, TokenId right, Merge merge) {
 
 MergeTable::Merge MergeTable::find(TokenId left, TokenId right) const { return slots_[slot_of(left, right)].merge; }
 
-SpecialTokens::SpecialTokens() : nodes_(1) { root_children_.fill(-1); }
-
-int32_t SpecialTokens::child(int32_t node, uint8_t byte) const {
-  if (node == 0) return root_children_[byte];
-  int32_t next = nodes_[node].first_child;
-  while (next >= 0 && nodes_[next].byte != byte) next = nodes_[next].next_sibling;
-  return next;
-}
-
-void SpecialTokens::insert(std::string_view text, TokenId token, Match match) {
-  if (text.empty()) return;
-  int32_t node = 0;
-  for (char character : text) {
-    const uint8_t byte = static_cast<uint8_t>(character);
-    int32_t next = child(node, byte);
-    if (next < 0) {
-      next = static_cast<int32_t>(nodes_.size());
-      nodes_.push_back({byte, Match::kAlways, -1, -1, nodes_[node].first_child});
-      nodes_[node].first_child = next;
-      if (node == 0) root_children_[byte] = next;
-    }
-    node = next;
-  }
-  nodes_[node].token = token;
-  nodes_[node].match = match;
-}
-
-SpecialTokens::Found SpecialTokens::find(std::string_view text, size_t position, bool parse_special) const {
-  Found found;
-  int32_t node = 0;
-  for (size_t end = position; end < text.size();) {
-    node = child(node, static_cast<uint8_t>(text[end]));
-    if (node < 0) break;
-    ++end;
-    const Node& reached = nodes_[node];
-    if (reached.token >= 0 && (parse_special || reached.match == Match::kAlways)) {
-      found = {reached.token, end - position};
-    }
-  }
-  return found;
-}
-
-size_t index_texts(const Vocabulary& vocabulary, TokenIndex& index) {
-  const std::vector<std::string>& tokens = vocabulary.tokens;
+TokenTable::TokenTable(Vocabulary vocabulary) : vocabulary_(std::move(vocabulary)), index_(vocabulary_.tokens.size()) {
+  const std::vector<std::string>& tokens = vocabulary_.tokens;
   size_t total_bytes = 0;
   std::vector<uint32_t> hashes;
   hashes.reserve(tokens.size());
@@ -158,21 +115,29 @@ size_t index_texts(const Vocabulary& vocabulary, TokenIndex& index) {
     hashes.push_back(TokenIndex::hash_of(token));
   }
   if (total_bytes > std::numeric_limits<uint32_t>::max()) {
-    fail(vocabulary, std::string(vocabulary.fields->tokens) + " holds more than 4 GiB of text");
+    fail(std::string(vocabulary_.fields->tokens) + " holds more than 4 GiB of text");
   }
   for (size_t i = 0; i < tokens.size(); ++i) {
-    index.prefetch(hashes[std::min(i + kPrefetchAhead, hashes.size() - 1)]);
-    const TokenId earlier = index.insert(tokens, static_cast<TokenId>(i), hashes[i]);
+    index_.prefetch(hashes[std::min(i + kPrefetchAhead, hashes.size() - 1)]);
+    const TokenId earlier = index_.insert(tokens, static_cast<TokenId>(i), hashes[i]);
     if (earlier >= 0) {
-      fail(vocabulary, std::string(vocabulary.fields->tokens) + ": token " + std::to_string(i) +
-                           " has the same text as token " + std::to_string(earlier) + ", " + in_quotes(tokens[i]) +
-                           "; the file is damaged or was converted wrongly");
+      fail(std::string(vocabulary_.fields->tokens) + ": token " + std::to_string(i) + " has the same text as token " +
+           std::to_string(earlier) + ", " + in_quotes(tokens[i]) + "; the file is damaged or was converted wrongly");
     }
   }
-  return total_bytes;
 }
 
-void index_merges(const Vocabulary& vocabulary, const TokenIndex& index, MergeTable& merges) {
+void TokenTable::check_id(TokenId token) const {
+  if (token >= 0 && static_cast<size_t>(token) < size()) return;
+  throw Error(ErrorKind::kUsage, "there is no token " + std::to_string(token) + "; the vocabulary of " +
+                                     vocabulary_.source + " has the ids 0 to " + std::to_string(size() - 1));
+}
+
+void TokenTable::fail(const std::string& what) const { fail_in(vocabulary_, what); }
+
+void index_merges(const TokenTable& table, MergeTable& merges) {
+  const Vocabulary& vocabulary = table.vocabulary();
+  const TokenIndex& index = table.index();
   const std::vector<std::string>& tokens = vocabulary.tokens;
   const size_t count = vocabulary.merges.size();
   // In blocks: first the texts and hashes of all, then their ids, then the insertions, each with its memory on the way.
@@ -203,17 +168,35 @@ void index_merges(const Vocabulary& vocabulary, const TokenIndex& index, MergeTa
   }
 }
 
-void check_text_size(std::string_view text) {
-  if (text.size() <= kMaxTextBytes) return;
-  throw Error(ErrorKind::kUsage, "a text of " + std::to_string(text.size()) +
-                                     " bytes cannot be tokenised at once; the most is 1 GiB: split it");
+int byte_named_by(std::string_view text) {
+  if (text.size() != 6 || !text.starts_with("<0x") || text[5] != '>') return -1;
+  int value = 0;
+  for (char digit : text.substr(3, 2)) {
+    if (digit >= '0' && digit <= '9') {
+      value = value * 16 + (digit - '0');
+    } else if (digit >= 'A' && digit <= 'F') {
+      value = value * 16 + (digit - 'A' + 10);
+    } else {
+      return -1;
+    }
+  }
+  return value;
 }
 
-void check_token_id(const Vocabulary& vocabulary, TokenId token) {
-  if (token >= 0 && static_cast<size_t>(token) < vocabulary.tokens.size()) return;
-  throw Error(ErrorKind::kUsage, "there is no token " + std::to_string(token) + "; the vocabulary of " +
-                                     vocabulary.source + " has the ids 0 to " +
-                                     std::to_string(vocabulary.tokens.size() - 1));
+std::array<TokenId, 256> index_bytes(const TokenTable& table) {
+  std::array<TokenId, 256> tokens;
+  tokens.fill(-1);
+  for (size_t i = 0; i < table.size(); ++i) {
+    const TokenId token = static_cast<TokenId>(i);
+    if (table.type(token) != TokenType::kByte) continue;
+    const int byte = byte_named_by(table.text(token));
+    if (byte < 0) {
+      table.fail(std::string(table.vocabulary().fields->tokens) + ": token " + std::to_string(i) + ", " +
+                 in_quotes(table.text(token)) + ", is marked as a byte but names none, as <0x0A> would");
+    }
+    tokens[byte] = token;
+  }
+  return tokens;
 }
 
 }  // namespace megalith

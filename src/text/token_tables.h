@@ -1,5 +1,5 @@
 #pragma once
-// The look-up tables that tokenizers share: texts, merges, and the texts of special tokens.
+// The look-up tables that tokenizers share: token texts and merges.
 #include <array>
 #include <cstdint>
 #include <string>
@@ -57,63 +57,37 @@ class MergeTable {
   std::vector<Slot> slots_;  // open addressing; the size is a power of two
 };
 
-/// The texts of special tokens as a trie of bytes.
-class SpecialTokens {
+/// A vocabulary and the index of its texts.
+class TokenTable {
  public:
-  enum class Match { kAlways, kWhenParsing };
-  struct Found {
-    TokenId token = -1;  // -1: none
-    size_t length_bytes = 0;
-  };
-  SpecialTokens();
-  void insert(std::string_view text, TokenId token, Match match);
-  /// The longest token at `position`.
-  Found find(std::string_view text, size_t position, bool parse_special) const;
+  /// Throws kInvalidModel for two tokens of the same text, and for more than 4 GiB of text.
+  explicit TokenTable(Vocabulary vocabulary);
+  const Vocabulary& vocabulary() const { return vocabulary_; }
+  size_t size() const { return vocabulary_.tokens.size(); }
+  const std::string& text(TokenId token) const { return vocabulary_.tokens[token]; }
+  TokenType type(TokenId token) const {
+    return vocabulary_.types.empty() ? TokenType::kNormal : vocabulary_.types[token];
+  }
+  /// The id, or -1.
+  TokenId find(std::string_view text) const { return index_.find(vocabulary_.tokens, text); }
+  const TokenIndex& index() const { return index_; }
+  /// Throws kUsage for an id outside the vocabulary.
+  void check_id(TokenId token) const;
+  [[noreturn]] void fail(const std::string& what) const;  // kInvalidModel, naming the source
 
  private:
-  struct Node {
-    uint8_t byte = 0;
-    Match match = Match::kAlways;
-    TokenId token = -1;
-    int32_t first_child = -1, next_sibling = -1;
-  };
-  int32_t child(int32_t node, uint8_t byte) const;
-  std::vector<Node> nodes_;                 // [0] is the root
-  std::array<int32_t, 256> root_children_;  // -1: no token starts with this byte
+  Vocabulary vocabulary_;
+  TokenIndex index_;
 };
-
-/// Puts all texts of the vocabulary into `index`; gives their bytes together. Throws kInvalidModel for two tokens of
-/// the same text, and for more than 4 GiB of text.
-size_t index_texts(const Vocabulary& vocabulary, TokenIndex& index);
 
 /// Puts all merges of the vocabulary into `merges`. Throws kInvalidModel for one that is malformed or names a missing
 /// token.
-void index_merges(const Vocabulary& vocabulary, const TokenIndex& index, MergeTable& merges);
+void index_merges(const TokenTable& table, MergeTable& merges);
 
-/// Throws kUsage for a text of more than 1 GiB: positions inside a word are 32 bits.
-void check_text_size(std::string_view text);
+/// The byte that "<0x0A>" names, or -1.
+int byte_named_by(std::string_view text);
 
-/// Throws kUsage for an id outside the vocabulary.
-void check_token_id(const Vocabulary& vocabulary, TokenId token);
-
-/// Cuts special tokens out of `text`, the leftmost first and the longest at a place: calls `take_text(part)` for each
-/// part between them, which may be empty, and `take_token(id)` for each of them, in their order.
-template <typename TakeText, typename TakeToken>
-void for_each_part(const SpecialTokens& special_tokens, std::string_view text, bool parse_special, TakeText take_text,
-                   TakeToken take_token) {
-  size_t text_begin = 0;
-  for (size_t position = 0; position < text.size();) {
-    const SpecialTokens::Found found = special_tokens.find(text, position, parse_special);
-    if (found.token < 0) {
-      ++position;
-      continue;
-    }
-    take_text(text.substr(text_begin, position - text_begin));
-    take_token(found.token);
-    position += found.length_bytes;
-    text_begin = position;
-  }
-  take_text(text.substr(text_begin));
-}
+/// [256]: the tokens of type kByte by the byte that each names; -1: none. Throws kInvalidModel for one that names none.
+std::array<TokenId, 256> index_bytes(const TokenTable& table);
 
 }  // namespace megalith

@@ -6,17 +6,22 @@
 
 #include "base/error.h"
 #include "text/byte_level_bpe.h"
+#include "text/pipeline_tokenizer.h"
 #include "text/pre_tokenizer.h"
 #include "text/sentence_piece_bpe.h"
+#include "text/space_mark.h"
+#include "text/unigram.h"
+#include "text/word_piece.h"
 
 namespace megalith {
 namespace {
 
 // Texts of control tokens that end an answer. Files name one such token at most; the makers' generation settings, which
 // files lack, name the others (Qwen 2.5: <|im_end|> and <|endoftext|>; Llama 3: <|eot_id|>, <|eom_id|>,
-// <|end_of_text|>; Gemma: <end_of_turn>, <eos>).
+// <|end_of_text|>; Gemma: <end_of_turn>, <eos>; gpt-oss: <|return|>, <|call|>).
 constexpr std::string_view kEndOfGenerationTexts[] = {
-    "<|im_end|>", "<|endoftext|>", "<|eot_id|>", "<|eom_id|>", "<|end_of_text|>", "<|end|>", "<end_of_turn>", "<eos>",
+    "<|im_end|>", "<|endoftext|>", "<|eot_id|>", "<|eom_id|>", "<|end_of_text|>",
+    "<|end|>",    "<end_of_turn>", "<eos>",      "<|return|>", "<|call|>",
 };
 
 [[noreturn]] void fail(const Vocabulary& vocabulary, const std::string& what) {
@@ -66,6 +71,8 @@ void check_ids(const Vocabulary& vocabulary) {
   check_id(vocabulary, vocabulary.unk, "tokenizer.ggml.unknown_token_id");
   check_id(vocabulary, vocabulary.pad, "tokenizer.ggml.padding_token_id");
   for (TokenId token : vocabulary.end_of_generation) check_id(vocabulary, token, "a token that ends generation");
+  for (TokenId token : vocabulary.leading) check_id(vocabulary, token, "a token before texts");
+  for (TokenId token : vocabulary.trailing) check_id(vocabulary, token, "a token after texts");
 }
 
 void settle_bos_and_eos(Vocabulary& vocabulary, PreTokenizer::Bos where_silent) {
@@ -77,6 +84,26 @@ void settle_bos_and_eos(Vocabulary& vocabulary, PreTokenizer::Bos where_silent) 
   }
   if (!vocabulary.add_bos) vocabulary.add_bos = where_silent == PreTokenizer::Bos::kAdded && vocabulary.bos.has_value();
   if (!vocabulary.add_eos) vocabulary.add_eos = false;
+  if (vocabulary.leading.empty() && vocabulary.add_bos == true) vocabulary.leading = {*vocabulary.bos};
+  if (vocabulary.trailing.empty() && vocabulary.add_eos == true) vocabulary.trailing = {*vocabulary.eos};
+}
+
+/// Added tokens as a GGUF file marks them: it says no more of them than their types.
+std::vector<AddedToken> added_tokens_by_type(const Vocabulary& vocabulary, AddedToken::Search where_user_defined) {
+  std::vector<AddedToken> added;
+  for (size_t i = 0; i < vocabulary.types.size(); ++i) {
+    AddedToken token;
+    token.id = static_cast<TokenId>(i);
+    if (vocabulary.types[i] == TokenType::kUserDefined) {
+      token.search = where_user_defined;
+    } else if (vocabulary.types[i] == TokenType::kControl || vocabulary.types[i] == TokenType::kUnknown) {
+      token.read = AddedToken::Read::kWhenParsingSpecial;
+    } else {
+      continue;
+    }
+    added.push_back(token);
+  }
+  return added;
 }
 
 /// [n_vocab]
@@ -86,56 +113,102 @@ std::vector<bool> find_ends_of_generation(const Vocabulary& vocabulary) {
     if (token) ends[*token] = true;
   }
   for (TokenId token : vocabulary.end_of_generation) ends[token] = true;
+  std::optional<size_t> end_of_message, end_of_answer;
   for (size_t i = 0; i < vocabulary.types.size(); ++i) {
     if (vocabulary.types[i] != TokenType::kControl) continue;
+    const std::string& text = vocabulary.tokens[i];
     const auto& texts = kEndOfGenerationTexts;
-    if (std::find(std::begin(texts), std::end(texts), vocabulary.tokens[i]) != std::end(texts)) ends[i] = true;
+    if (std::find(std::begin(texts), std::end(texts), text) != std::end(texts)) ends[i] = true;
+    if (text == "<|end|>") end_of_message = i;
+    if (text == "<|return|>") end_of_answer = i;
   }
+  // gpt-oss ends each message of an answer with <|end|>, the reasoning too, and the answer with <|return|>.
+  if (end_of_message && end_of_answer) ends[*end_of_message] = false;
   return ends;
 }
 
-std::unique_ptr<Tokenizer> make_byte_level_bpe(Vocabulary vocabulary) {
-  const PreTokenizer* row = find_pre_tokenizer(vocabulary.pre);
-  if (row == nullptr) {
-    const std::string problem =
-        vocabulary.pre.empty()
-            ? std::string(vocabulary.fields->pre) +
-                  " is missing, so how the makers cut text into words is unknown; "
-                  "convert the model again with a current converter"
-            : std::string(vocabulary.fields->pre) + " names the unknown pre-tokenizer \"" + vocabulary.pre + '"';
-    fail(vocabulary, problem + " (known: " + known_pre_tokenizers() + ")");
-  }
-  settle_bos_and_eos(vocabulary, row->bos);
-  std::vector<bool> ends = find_ends_of_generation(vocabulary);
-  return std::make_unique<ByteLevelBpe>(std::move(vocabulary), *row, std::move(ends));
+const PreTokenizer& pre_tokenizer_of(const Vocabulary& vocabulary) {
+  if (const PreTokenizer* row = find_pre_tokenizer(vocabulary.pre)) return *row;
+  const std::string problem =
+      vocabulary.pre.empty()
+          ? std::string(vocabulary.fields->pre) + " is missing, so how the makers cut text into words is unknown"
+          : std::string(vocabulary.fields->pre) + " names the unknown pre-tokenizer \"" + vocabulary.pre + '"';
+  fail(vocabulary, problem + "; if you know one that does the same, name it with --pre-tokenizer (known: " +
+                       known_pre_tokenizers() + ")");
 }
 
-std::unique_ptr<Tokenizer> make_sentence_piece_bpe(Vocabulary vocabulary) {
+// What each algorithm needs that the file may have left open.
+
+void settle_byte_level_bpe(Vocabulary& vocabulary) {
+  if (vocabulary.pipeline) return settle_bos_and_eos(vocabulary, PreTokenizer::Bos::kOmitted);
+  const PreTokenizer& row = pre_tokenizer_of(vocabulary);
+  vocabulary.pipeline = pipeline_of(row);
+  settle_bos_and_eos(vocabulary, row.bos);
+}
+
+void settle_sentence_piece_bpe(Vocabulary& vocabulary) {
   if (vocabulary.scores.empty() && vocabulary.merges.empty()) {
     fail(vocabulary, "tokenizer.ggml.scores is missing, so the order in which tokens merge is unknown");
   }
+  if (!vocabulary.pipeline) vocabulary.pipeline = sentence_piece_pipeline(SpacePrefix::kOmitted);
+  // SentencePiece looks for user-defined symbols after it has replaced spaces.
+  if (!vocabulary.added && !vocabulary.scores.empty()) {
+    vocabulary.added = added_tokens_by_type(vocabulary, AddedToken::Search::kWithinNormalisedText);
+  }
   settle_bos_and_eos(vocabulary, PreTokenizer::Bos::kAdded);
-  std::vector<bool> ends = find_ends_of_generation(vocabulary);
-  return std::make_unique<SentencePieceBpe>(std::move(vocabulary), std::move(ends));
+}
+
+void settle_unigram(Vocabulary& vocabulary) {
+  if (vocabulary.scores.empty()) {
+    fail(vocabulary, "tokenizer.ggml.scores is missing, without which a unigram tokenizer cannot choose pieces");
+  }
+  if (!vocabulary.pipeline) vocabulary.pipeline = sentence_piece_pipeline(SpacePrefix::kAdded);
+  if (!vocabulary.add_eos) vocabulary.add_eos = vocabulary.eos.has_value();
+  settle_bos_and_eos(vocabulary, PreTokenizer::Bos::kOmitted);
+}
+
+void settle_word_piece(Vocabulary& vocabulary) {
+  // GGUF files do not say whether a model was made for lower-cased text; nearly all were.
+  if (!vocabulary.pipeline) vocabulary.pipeline = bert_pipeline();
+  if (!vocabulary.add_eos) vocabulary.add_eos = vocabulary.eos.has_value();
+  settle_bos_and_eos(vocabulary, PreTokenizer::Bos::kAdded);
+}
+
+using Model = std::unique_ptr<const TokenModel>;
+
+Model make_byte_level_bpe(const TokenTable& table) {
+  return std::make_unique<ByteLevelBpe>(table, ByteLevelBpe::Ranks::kFromMerges,
+                                        table.vocabulary().pipeline->whole_words);
+}
+
+Model make_tiktoken(const TokenTable& table) {
+  return std::make_unique<ByteLevelBpe>(table, ByteLevelBpe::Ranks::kFromIds, Pipeline::WholeWords::kTakeIfKnown);
+}
+
+Model make_sentence_piece_bpe(const TokenTable& table) { return std::make_unique<SentencePieceBpe>(table); }
+
+Model make_unigram(const TokenTable& table) { return std::make_unique<Unigram>(table); }
+
+Model make_word_piece(const TokenTable& table) {
+  const bool from_gguf = table.vocabulary().fields == &kGgufFields;
+  return std::make_unique<WordPiece>(table, from_gguf ? WordPiece::kOfGguf : WordPiece::kOfTokenizerJson);
 }
 
 struct Algorithm {
   std::string_view name;  // GGUF's tokenizer.ggml.model
-  std::unique_ptr<Tokenizer> (*make)(Vocabulary vocabulary);
+  void (*settle)(Vocabulary& vocabulary);
+  Model (*make)(const TokenTable& table);
 };
 
 constexpr Algorithm kAlgorithms[] = {
-    {"gpt2", make_byte_level_bpe},
-    {"llama", make_sentence_piece_bpe},
+    {"gpt2", settle_byte_level_bpe, make_byte_level_bpe},
+    {"tiktoken", settle_byte_level_bpe, make_tiktoken},
+    {"llama", settle_sentence_piece_bpe, make_sentence_piece_bpe},
+    {"t5", settle_unigram, make_unigram},
+    {"bert", settle_word_piece, make_word_piece},
 };
 
 }  // namespace
-
-std::string Tokenizer::decode(std::span<const TokenId> tokens, Special special) const {
-  std::string text;
-  for (TokenId token : tokens) text += bytes(token, special);
-  return text;
-}
 
 std::unique_ptr<Tokenizer> make_tokenizer(Vocabulary vocabulary) {
   for (const Algorithm& algorithm : kAlgorithms) {
@@ -143,7 +216,12 @@ std::unique_ptr<Tokenizer> make_tokenizer(Vocabulary vocabulary) {
     check_lengths(vocabulary);
     check_types(vocabulary);
     check_ids(vocabulary);
-    return algorithm.make(std::move(vocabulary));
+    algorithm.settle(vocabulary);
+    if (!vocabulary.added) vocabulary.added = added_tokens_by_type(vocabulary, AddedToken::Search::kRawText);
+    std::vector<bool> ends = find_ends_of_generation(vocabulary);
+    auto table = std::make_unique<const TokenTable>(std::move(vocabulary));
+    Model model = algorithm.make(*table);
+    return std::make_unique<PipelineTokenizer>(std::move(table), std::move(model), std::move(ends));
   }
   std::string known;
   for (const Algorithm& algorithm : kAlgorithms) known += (known.empty() ? "" : ", ") + std::string(algorithm.name);

@@ -1,6 +1,6 @@
 #pragma once
-// Text <-> token ids, exactly as a model's makers meant it: byte-level BPE and SentencePiece's BPE; other families
-// implement the same interface. A tokenizer is immutable after construction and may be used from many threads.
+// Text <-> token ids, exactly as a model's makers meant it. A tokenizer is immutable after construction and may be used
+// from many threads.
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -9,20 +9,11 @@
 #include <string_view>
 #include <vector>
 
+#include "text/added_tokens.h"
+#include "text/pipeline.h"
+#include "text/token_id.h"
+
 namespace megalith {
-
-using TokenId = int32_t;
-
-/// What a token is, with the values of GGUF's `tokenizer.ggml.token_type`.
-enum class TokenType : int32_t { kNormal = 1, kUnknown = 2, kControl = 3, kUserDefined = 4, kUnused = 5, kByte = 6 };
-
-/// Where SentencePiece-like tokenizers put a space before a text. A stretch lies between special tokens.
-enum class SpacePrefix {
-  kNone,
-  kAlways,              // before each stretch (SentencePiece's dummy prefix, Hugging Face's Prepend)
-  kUnlessThere,         // before each stretch that does not begin with a space (Metaspace, "always")
-  kAtStartUnlessThere,  // the same, but before the first only (Metaspace, "first")
-};
 
 /// What a file calls the tables, for error messages.
 struct VocabularyFields {
@@ -35,23 +26,24 @@ inline constexpr VocabularyFields kGgufFields = {"tokenizer.ggml.tokens", "token
 struct Vocabulary {
   std::string source;  // file name for error messages
   const VocabularyFields* fields = &kGgufFields;
-  std::string model;  // algorithm: "gpt2" (byte-level BPE), "llama" (SentencePiece BPE), later "t5", "bert"
-  std::string pre;    // pre-tokenizer: "smollm", "qwen2", "llama-bpe", ...
+  std::string model;  // algorithm: "gpt2" (byte-level BPE), "llama" (SentencePiece BPE), "t5" (unigram), "bert"
+  std::string pre;    // pre-tokenizer, where the file names one: "smollm", "qwen2", "llama-bpe", ...
   // [n_vocab], as stored in the file: byte-level BPE in the byte-to-unicode alphabet, SentencePiece with U+2581 for
   // space
   std::vector<std::string> tokens;
   std::vector<TokenType> types;     // [n_vocab], or empty: all normal
-  std::vector<float> scores;        // [n_vocab], or empty
+  std::vector<double> scores;       // [n_vocab], or empty
   std::vector<std::string> merges;  // "left right", in rank order
   std::optional<TokenId> bos, eos, eot, unk, pad;
   std::vector<TokenId> end_of_generation;  // further tokens that end an answer
   // Empty: the file does not say, and the family decides (llama and llama-bpe add BOS; no other here does).
   // Always set in Tokenizer::vocabulary(). Test with `== true`: an optional is true when it holds false.
   std::optional<bool> add_bos, add_eos;
-  // SentencePiece only.
-  SpacePrefix space_prefix = SpacePrefix::kNone;
-  bool splits_at_spaces = false;                  // no token goes on after a space inside it (Metaspace, "split")
-  std::vector<TokenId> found_in_normalised_text;  // sorted: added tokens that are searched after spaces were replaced
+  // Around a text where more than BOS and EOS stand there; else empty, and BOS and EOS count.
+  std::vector<TokenId> leading, trailing;
+  std::optional<Pipeline> pipeline;  // none: the one that `model` and `pre` mean
+  // Tokens that are cut out of a text first; none: control, unknown and user-defined tokens, in the raw text.
+  std::optional<std::vector<AddedToken>> added;
 };
 
 struct EncodeOptions {
@@ -73,7 +65,7 @@ class Tokenizer {
   /// [0, size()).
   enum class Special { kOmit, kRender };
   virtual std::string_view bytes(TokenId token, Special special) const = 0;
-  virtual std::string decode(std::span<const TokenId> tokens, Special special) const;
+  virtual std::string decode(std::span<const TokenId> tokens, Special special) const = 0;
   virtual int32_t size() const = 0;
   virtual TokenType type(TokenId token) const = 0;
   /// The token whose stored text is exactly this (special tokens included), if there is one.

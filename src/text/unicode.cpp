@@ -34,26 +34,37 @@ constexpr Lead lead_of(uint8_t byte) {
   return {0, 0, 0};
 }
 
-/// Appends the NFC of code points whose neighbours on both sides cannot interact with them.
-class NfcWindow {
+/// Appends the normal form of code points whose neighbours on both sides cannot interact with them.
+class NormalisingWindow {
  public:
-  void add(char32_t code_point) {
-    // A Hangul syllable gives 3; no canonical decomposition is longer than 4 (Unicode, section 3.11).
-    utf8proc_int32_t decomposed[8];
+  explicit NormalisingWindow(NormalForm form)
+      : decomposition_(UTF8PROC_DECOMPOSE | UTF8PROC_STABLE),
+        composes_(form == NormalForm::kNfc || form == NormalForm::kNfkc) {
+    if (form == NormalForm::kNfkc || form == NormalForm::kNfkd) decomposition_ |= UTF8PROC_COMPAT;
+  }
+
+  /// Appends what is kept before taking a code point that does not interact with it.
+  void add(char32_t code_point, std::string& out) {
+    // No compatibility decomposition is longer than 18 (U+FDFA).
+    constexpr int kLongest = 32;
+    utf8proc_int32_t decomposed[kLongest];
     int last_boundary_class = 0;
-    const utf8proc_ssize_t count = utf8proc_decompose_char(
-        static_cast<utf8proc_int32_t>(code_point), decomposed, 8,
-        static_cast<utf8proc_option_t>(UTF8PROC_DECOMPOSE | UTF8PROC_STABLE), &last_boundary_class);
-    if (count < 1 || count > 8) throw Error(ErrorKind::kRuntime, "utf8proc could not decompose a code point");
+    const utf8proc_ssize_t count =
+        utf8proc_decompose_char(static_cast<utf8proc_int32_t>(code_point), decomposed, kLongest,
+                                static_cast<utf8proc_option_t>(decomposition_), &last_boundary_class);
+    if (count < 1 || count > kLongest) throw Error(ErrorKind::kRuntime, "utf8proc could not decompose a code point");
+    if (!properties_of(static_cast<char32_t>(decomposed[0])).is_nfc_unsafe()) flush(out);
     code_points_.insert(code_points_.end(), decomposed, decomposed + count);
   }
 
   void flush(std::string& out) {
     if (code_points_.empty()) return;
     sort_marks();
-    const utf8proc_ssize_t count =
-        utf8proc_normalize_utf32(code_points_.data(), static_cast<utf8proc_ssize_t>(code_points_.size()),
-                                 static_cast<utf8proc_option_t>(UTF8PROC_COMPOSE | UTF8PROC_STABLE));
+    utf8proc_ssize_t count = static_cast<utf8proc_ssize_t>(code_points_.size());
+    if (composes_) {
+      count = utf8proc_normalize_utf32(code_points_.data(), count,
+                                       static_cast<utf8proc_option_t>(UTF8PROC_COMPOSE | UTF8PROC_STABLE));
+    }
     for (utf8proc_ssize_t i = 0; i < count; ++i) append_utf8(out, static_cast<char32_t>(code_points_[i]));
     code_points_.clear();
   }
@@ -79,6 +90,8 @@ class NfcWindow {
     }
   }
 
+  int decomposition_;
+  bool composes_;
   std::vector<uint64_t> sort_keys_;  // class (8 bits), place in the run (32 bits), code point (24 bits)
   std::vector<utf8proc_int32_t> code_points_;
 };
@@ -121,6 +134,12 @@ void append_utf8(std::string& text, char32_t code_point) {
   }
 }
 
+size_t character_before(std::string_view text, size_t end) {
+  size_t begin = end - 1;
+  while (begin > 0 && (byte_at(text, begin) & 0xC0) == 0x80) --begin;
+  return begin;
+}
+
 size_t find_invalid_utf8(std::string_view text, size_t position) {
   while (position < text.size()) {
     const Utf8Step step = decode_utf8(text, position);
@@ -154,18 +173,18 @@ bool is_surely_nfc(std::string_view text) {
 // Only windows around unsafe code points go through the algorithm. A safe code point starts a window, because a mark
 // after it may compose with it, unless it is newer than the reference's NFC: then nothing composes with it, whatever
 // the version of the utf8proc that we are linked to says.
-std::string to_nfc(std::string_view text) {
+std::string to_normal_form(std::string_view text, NormalForm form) {
   std::string out;
   out.reserve(text.size() + text.size() / 8);
-  NfcWindow window;
+  NormalisingWindow window(form);
   for (size_t position = 0; position < text.size();) {
     const Utf8Step step = decode_utf8(text, position);
     const CodePointProperties properties = properties_of(step.code_point);
-    if (!properties.is_nfc_unsafe()) window.flush(out);
     if (properties.is_after_unicode_9()) {
+      window.flush(out);
       append_utf8(out, step.code_point);
     } else {
-      window.add(step.code_point);
+      window.add(step.code_point, out);
     }
     position += step.length_bytes;
   }

@@ -25,6 +25,9 @@ Utf8Step decode_utf8(std::string_view text, size_t position);
 
 void append_utf8(std::string& text, char32_t code_point);
 
+/// Where the character that ends before `end` (> 0) begins; the text before `end` is valid UTF-8.
+size_t character_before(std::string_view text, size_t end);
+
 /// The first position from `position` on where `text` is not valid UTF-8; text.size() if all of it is.
 size_t find_invalid_utf8(std::string_view text, size_t position);
 
@@ -119,9 +122,11 @@ struct PropertyRun {
 size_t property_run_count();
 PropertyRun property_run(size_t index);
 
-/// Normalisation form C of valid UTF-8. Linear but for a sort inside each run of combining marks.
-std::string to_nfc(std::string_view text);
-/// True if to_nfc would return the text as it is, by a quick look at each code point; false if it may not.
+enum class NormalForm { kNfc, kNfd, kNfkc, kNfkd };
+
+/// A normalisation form of valid UTF-8. Linear but for a sort inside each run of combining marks.
+std::string to_normal_form(std::string_view text, NormalForm form);
+/// True if form C is the text as it is, by a quick look at each code point; false if it may not.
 bool is_surely_nfc(std::string_view text);
 
 }  // namespace megalith

@@ -7,7 +7,8 @@ namespace megalith {
 WordSplitter::WordSplitter(std::span<const SplitStage> stages, const std::string& source) {
   stages_.reserve(stages.size());
   for (const SplitStage& stage : stages) {
-    Stage& added = stages_.emplace_back(Stage{stage.behavior, stage.matches, stage.leading_space, std::nullopt});
+    Stage& added =
+        stages_.emplace_back(Stage{stage.behavior, stage.matches, stage.leading_space, stage.text, std::nullopt});
     if (!stage.expression.empty()) added.pattern.emplace(stage.expression, source);
   }
 }

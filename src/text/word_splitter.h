@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "text/byte_alphabet.h"
 #include "text/word_pattern.h"
 
 namespace megalith {
@@ -28,10 +29,16 @@ struct SplitStage {
     kAsIs,
     kAddedUnlessThere,  // ByteLevel's add_prefix_space, for each piece that the stage is given
   };
+  enum class Text {
+    kAsIs,
+    kInByteAlphabet,  // a stage after ByteLevel, which is given the characters that stand for bytes (Falcon)
+  };
   std::string expression;  // empty: nothing is cut
   Behavior behavior = Behavior::kIsolated;
   Matches matches = Matches::kAsWritten;
   LeadingSpace leading_space = LeadingSpace::kAsIs;
+  Text text = Text::kAsIs;
+  bool operator==(const SplitStage&) const = default;
 };
 
 /// Expressions of the pre-tokenizers that tokenizer.json knows by name.
@@ -54,7 +61,8 @@ class WordSplitter {
   WordSplitter(std::span<const SplitStage> stages, const std::string& source);
 
   /// Calls take(word) for each word of `text` in their order; no word is empty. `text` is valid UTF-8 and normalised.
-  /// A word lies in `text` or, after a stage that adds a space, in `scratch`: it is valid until `take` returns.
+  /// A word lies in `text` or, after a stage that changes it, in `scratch`: it is valid until `take` returns. After one
+  /// that is given the byte alphabet it may begin or end inside a character.
   /// Time is linear in the text.
   template <typename Take>
   void split(std::string_view text, Scratch& scratch, Take take) const;
@@ -64,6 +72,7 @@ class WordSplitter {
     SplitStage::Behavior behavior;
     SplitStage::Matches matches;
     SplitStage::LeadingSpace leading_space;
+    SplitStage::Text text;
     std::optional<WordPattern> pattern;
   };
   /// Pieces and matches of one text, one after another; they cover it.
@@ -81,7 +90,7 @@ class WordSplitter::Scratch {
   friend class WordSplitter;
   struct Stage {
     WordPattern::Scratch pattern;
-    std::string with_space;
+    std::string with_space, in_alphabet, bytes;
   };
   std::vector<Stage> stages_;
 };
@@ -139,8 +148,19 @@ void WordSplitter::split_from(size_t stage_index, std::string_view text, Scratch
     split_from(stage_index + 1, text, scratch, take);
     return;
   }
+  const bool in_alphabet = stage.text == SplitStage::Text::kInByteAlphabet;
+  if (in_alphabet) {
+    stage_scratch.in_alphabet.clear();
+    append_in_byte_alphabet(stage_scratch.in_alphabet, text);
+    text = stage_scratch.in_alphabet;
+  }
   Cutter cutter(stage, *stage.pattern, text, stage_scratch.pattern);
   for (std::string_view piece; cutter.next(piece);) {
+    if (in_alphabet) {
+      stage_scratch.bytes.clear();
+      append_from_byte_alphabet(stage_scratch.bytes, piece);
+      piece = stage_scratch.bytes;
+    }
     if (!piece.empty()) split_from(stage_index + 1, piece, scratch, take);
   }
 }

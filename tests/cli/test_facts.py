@@ -244,6 +244,25 @@ class TokenizeTest(ProgramTest):
         self.assertEqual(self.json_of("tokenize", LLAMA, text, "--parse-special", "--json"), {"tokens": [1]})
         self.assertNotEqual(self.json_of("tokenize", LLAMA, text, "--json"), {"tokens": [1]})
 
+    def test_a_vocabulary_alone(self):
+        file = GgufFile(LLAMA)
+        file.put("<Q", 8, 0)
+        path = self.write("vocabulary.gguf", file.data[:file.end_of_values])
+        golden = json.loads((TINY / "llama.json").read_text(encoding="utf-8"))
+        self.assertEqual(self.json_of("tokenize", path, golden["text"], "--json")["tokens"], golden["prompt"])
+        self.fails(4, "token_embd.weight", "run", path, "Hi")
+
+    def test_another_pre_tokenizer(self):
+        file = GgufFile(LLAMA)
+        file.set_text("tokenizer.ggml.pre", "smallm")
+        path = self.write("pre.gguf", file.data)
+        self.fails(4, ["smallm", "--pre-tokenizer", "llama-bpe"], "tokenize", path, "Hi")
+        as_smollm = self.json_of("tokenize", path, "in 2024", "--json", "--pre-tokenizer", "smollm")
+        self.assertEqual(as_smollm, self.json_of("tokenize", LLAMA, "in 2024", "--json"))
+        self.succeeds("run", path, "Hi", "-n", "1", "--pre-tokenizer", "smollm")
+        self.fails(2, ["--pre-tokenizer", "'gpt9'", "smollm"], "tokenize", LLAMA, "Hi", "--pre-tokenizer", "gpt9")
+        self.fails(2, "leave the option out", "tokenize", TINY / "gemma3.gguf", "Hi", "--pre-tokenizer", "smollm")
+
     def test_wrong_ids(self):
         self.fails(2, "'x' is not a token id", "tokenize", LLAMA, "--decode", "1 x 2")
         self.fails(2, "99999", "tokenize", LLAMA, "--decode", "99999")

@@ -44,16 +44,18 @@ Vocabulary byte_vocabulary(std::string_view pre) {
   return vocabulary;
 }
 
+enum class Order { kScores, kMerges };
+
 /// SentencePiece, by scores or by merges.
-Vocabulary piece_vocabulary(SpacePrefix prefix) {
+Vocabulary piece_vocabulary(const Pipeline& pipeline, Order order) {
   Vocabulary vocabulary;
   vocabulary.source = "fuzz";
   vocabulary.model = "llama";
-  vocabulary.space_prefix = prefix;
+  vocabulary.pipeline = pipeline;
   const auto add = [&](std::string text, TokenType type) {
     vocabulary.tokens.push_back(std::move(text));
     vocabulary.types.push_back(type);
-    vocabulary.scores.push_back(-static_cast<float>(vocabulary.tokens.size() / 2));
+    vocabulary.scores.push_back(-static_cast<double>(vocabulary.tokens.size() / 2));
   };
   constexpr std::string_view kDigits = "0123456789ABCDEF";
   for (size_t byte = 0; byte < 256; ++byte) {
@@ -66,7 +68,7 @@ Vocabulary piece_vocabulary(SpacePrefix prefix) {
   add("<|a|>", TokenType::kControl);
   add("<b>", TokenType::kUserDefined);
   add("<b>a", TokenType::kUserDefined);
-  if (prefix == SpacePrefix::kNone) return vocabulary;
+  if (order == Order::kScores) return vocabulary;
   vocabulary.scores.clear();
   vocabulary.merges = {"a b", "\u2581 a", "a a", "aa aa", "\u2581 \u2581"};
   return vocabulary;
@@ -83,9 +85,16 @@ std::vector<Subject> make_all() {
     all.push_back(
         {make_tokenizer(byte_vocabulary(row.names.front())), row.normalisation != PreTokenizer::Normalisation::kNone});
   }
-  for (const SpacePrefix prefix :
-       {SpacePrefix::kNone, SpacePrefix::kAlways, SpacePrefix::kUnlessThere, SpacePrefix::kAtStartUnlessThere}) {
-    all.push_back({make_tokenizer(piece_vocabulary(prefix)), true});
+  for (const Order order : {Order::kScores, Order::kMerges}) {
+    for (const SpacePrefix prefix : {SpacePrefix::kOmitted, SpacePrefix::kAdded}) {
+      all.push_back({make_tokenizer(piece_vocabulary(sentence_piece_pipeline(prefix), order)), true});
+    }
+    for (const SpaceMarks::Prefix prefix : {SpaceMarks::Prefix::kAlways, SpaceMarks::Prefix::kFirst}) {
+      Pipeline pipeline;
+      pipeline.space_marks = SpaceMarks{prefix, SpaceMarks::Words::kCutAtMarks};
+      pipeline.leading_space = Pipeline::LeadingSpace::kDrop;
+      all.push_back({make_tokenizer(piece_vocabulary(pipeline, order)), true});
+    }
   }
   return all;
 }

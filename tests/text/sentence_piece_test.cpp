@@ -20,12 +20,12 @@ Vocabulary golden_pieces(SpacePrefix prefix) {
   vocabulary.source = "golden";
   vocabulary.model = "llama";
   vocabulary.tokens = json.at("tokens").get<std::vector<std::string>>();
-  vocabulary.scores = json.at("scores").get<std::vector<float>>();
+  vocabulary.scores = json.at("scores").get<std::vector<double>>();
   for (int type : json.at("types")) vocabulary.types.push_back(static_cast<TokenType>(type));
   vocabulary.unk = 0;
   vocabulary.bos = 1;
   vocabulary.eos = 2;
-  vocabulary.space_prefix = prefix;
+  vocabulary.pipeline = sentence_piece_pipeline(prefix);
   return vocabulary;
 }
 
@@ -34,7 +34,7 @@ Vocabulary small_pieces() {
   Vocabulary vocabulary;
   vocabulary.source = "pieces";
   vocabulary.model = "llama";
-  const auto add = [&](const std::string& text, TokenType type, float score) {
+  const auto add = [&](const std::string& text, TokenType type, double score) {
     vocabulary.tokens.push_back(text);
     vocabulary.types.push_back(type);
     vocabulary.scores.push_back(score);
@@ -46,7 +46,7 @@ Vocabulary small_pieces() {
   for (size_t byte = 0; byte < 256; ++byte) {
     add(std::string("<0x") + kDigits[byte / 16] + kDigits[byte % 16] + '>', TokenType::kByte, 0);
   }
-  float score = 0;
+  double score = 0;
   for (const char* piece : {"ab", "bc", "aa", "aaaa", "▁a", "▁▁", "▁▁▁▁", "a", "b", "c", "▁"}) {
     add(piece, TokenType::kNormal, score -= 1);
   }
@@ -68,8 +68,8 @@ TEST(SentencePiece, GoldensOfTheReference) {
   const nlohmann::json goldens = testing::read_json("sentence_piece_goldens.json");
   const auto strings = goldens.at("strings").get<std::vector<std::string>>();
   ASSERT_GT(strings.size(), 300u);
-  const std::pair<const char*, SpacePrefix> kinds[] = {{"tokens", SpacePrefix::kNone},
-                                                       {"tokens_with_space_prefix", SpacePrefix::kAlways}};
+  const std::pair<const char*, SpacePrefix> kinds[] = {{"tokens", SpacePrefix::kOmitted},
+                                                       {"tokens_with_space_prefix", SpacePrefix::kAdded}};
   for (const auto& [name, prefix] : kinds) {
     const auto tokenizer = make_tokenizer(golden_pieces(prefix));
     const auto expected = goldens.at(name).get<std::vector<Ids>>();
@@ -89,7 +89,7 @@ TEST(SentencePiece, MergesByScoreAndTheLeftmostOfEquals) {
   EXPECT_EQ(tokenizer->encode("aab", {}), texts_to_ids(*tokenizer, {"a", "ab"}));
   EXPECT_EQ(tokenizer->encode("aaaaa", {}), texts_to_ids(*tokenizer, {"aaaa", "a"}));
   Vocabulary equal = small_pieces();
-  for (float& score : equal.scores) score = -1;
+  for (double& score : equal.scores) score = -1;
   const auto leftmost = make_tokenizer(equal);
   EXPECT_EQ(leftmost->encode("bcbc", {}), texts_to_ids(*leftmost, {"bc", "bc"}));
   EXPECT_EQ(leftmost->encode("aab", {}), texts_to_ids(*leftmost, {"aa", "b"}));
@@ -116,23 +116,28 @@ TEST(SentencePiece, WhatNoPieceCoversIsBytesOrUnknown) {
 }
 
 TEST(SentencePiece, SpacesBeforeAText) {
-  const auto encode = [](SpacePrefix prefix, const char* text) {
+  const Pipeline none = sentence_piece_pipeline(SpacePrefix::kOmitted);
+  const Pipeline always = sentence_piece_pipeline(SpacePrefix::kAdded);
+  Pipeline unless_there, at_start_unless_there;
+  unless_there.space_marks = SpaceMarks{SpaceMarks::Prefix::kAlways, SpaceMarks::Words::kWhole};
+  at_start_unless_there.space_marks = SpaceMarks{SpaceMarks::Prefix::kFirst, SpaceMarks::Words::kWhole};
+  const auto encode = [](const Pipeline& pipeline, const char* text) {
     Vocabulary vocabulary = small_pieces();
-    vocabulary.space_prefix = prefix;
+    vocabulary.pipeline = pipeline;
     const auto tokenizer = make_tokenizer(vocabulary);
     const Ids ids = tokenizer->encode(text, {.parse_special = true});
     std::string joined;
     for (TokenId token : ids) joined += vocabulary.tokens[token] + '|';
     return joined;
   };
-  EXPECT_EQ(encode(SpacePrefix::kNone, "b</s>b"), "b|</s>|b|");
-  EXPECT_EQ(encode(SpacePrefix::kAlways, "b</s>b"), "▁|b|</s>|▁|b|");
-  EXPECT_EQ(encode(SpacePrefix::kAlways, " b"), "▁▁|b|");
-  EXPECT_EQ(encode(SpacePrefix::kAlways, "</s>"), "</s>|");
-  EXPECT_EQ(encode(SpacePrefix::kUnlessThere, " b</s>b"), "▁|b|</s>|▁|b|");
-  EXPECT_EQ(encode(SpacePrefix::kAtStartUnlessThere, "b</s>b"), "▁|b|</s>|b|");
-  EXPECT_EQ(encode(SpacePrefix::kAtStartUnlessThere, "</s>b"), "</s>|b|");
-  EXPECT_EQ(encode(SpacePrefix::kNone, ""), "");
+  EXPECT_EQ(encode(none, "b</s>b"), "b|</s>|b|");
+  EXPECT_EQ(encode(always, "b</s>b"), "▁|b|</s>|▁|b|");
+  EXPECT_EQ(encode(always, " b"), "▁▁|b|");
+  EXPECT_EQ(encode(always, "</s>"), "</s>|");
+  EXPECT_EQ(encode(unless_there, " b</s>b"), "▁|b|</s>|▁|b|");
+  EXPECT_EQ(encode(at_start_unless_there, "b</s>b"), "▁|b|</s>|b|");
+  EXPECT_EQ(encode(at_start_unless_there, "</s>b"), "</s>|b|");
+  EXPECT_EQ(encode(none, ""), "");
 }
 
 TEST(SentencePiece, SpecialTokens) {
@@ -170,7 +175,7 @@ TEST(SentencePiece, BadVocabulariesAreNamed) {
   const std::vector<std::pair<std::string, std::function<void(Vocabulary&)>>> cases = {
       {"tokenizer.ggml.scores is missing", [](Vocabulary& v) { v.scores.clear(); }},
       {"the score of token 7 is no finite number",
-       [](Vocabulary& v) { v.scores[7] = std::numeric_limits<float>::quiet_NaN(); }},
+       [](Vocabulary& v) { v.scores[7] = std::numeric_limits<double>::quiet_NaN(); }},
       {"token 3, '<0x00', is marked as a byte", [](Vocabulary& v) { v.tokens[3] = "<0x00"; }},
       {"token 3, '<0x0g>', is marked as a byte", [](Vocabulary& v) { v.tokens[3] = "<0x0g>"; }},
       {"token 5 has the same text as token 4", [](Vocabulary& v) { v.tokens[5] = v.tokens[4]; }},

@@ -38,6 +38,28 @@ inline std::string stored_byte(int byte) {
   return text;
 }
 
+inline std::string base64(std::string_view bytes) {
+  constexpr std::string_view kAlphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  std::string text;
+  for (size_t i = 0; i < bytes.size(); i += 3) {
+    uint32_t bits = 0;
+    for (size_t j = 0; j < 3; ++j) bits = bits << 8 | (i + j < bytes.size() ? static_cast<uint8_t>(bytes[i + j]) : 0);
+    for (size_t j = 0; j < 4; ++j) text += i + j <= bytes.size() ? kAlphabet[bits >> (18 - 6 * j) & 63] : '=';
+  }
+  return text;
+}
+
+/// The normal tokens of a byte-level vocabulary, which come first, as a tiktoken file.
+inline std::string tiktoken_text(const Vocabulary& vocabulary) {
+  const auto tokenizer = make_tokenizer(vocabulary);
+  std::string text;
+  for (TokenId token = 0; token < tokenizer->size(); ++token) {
+    if (tokenizer->type(token) != TokenType::kNormal) continue;
+    text += base64(tokenizer->bytes(token, Tokenizer::Special::kOmit)) + ' ' + std::to_string(token) + '\n';
+  }
+  return text;
+}
+
 /// All bytes as tokens 0-255, some merges, then <|bos|> <|eos|> (control), <think> <thinking> (user-defined), [PAD].
 inline Vocabulary byte_vocabulary(const std::string& pre) {
   Vocabulary vocabulary;

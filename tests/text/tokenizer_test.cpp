@@ -175,9 +175,11 @@ TEST(Tokenizer, BadVocabulariesAreNamed) {
     std::function<void(Vocabulary&)> spoil;
   };
   const std::vector<Case> cases = {
-      {"\"bert\" (known: gpt2", [](Vocabulary& v) { v.model = "bert"; }},
+      {"\"rwkv\" (known: gpt2", [](Vocabulary& v) { v.model = "rwkv"; }},
+      {"names no unknown token", [](Vocabulary& v) { v.model = "bert"; }},
       {"tokenizer.ggml.model is missing", [](Vocabulary& v) { v.model.clear(); }},
-      {"\"tekken\" (known: gpt-2, default", [](Vocabulary& v) { v.pre = "tekken"; }},
+      {"\"tekkan\"; if you know one that does the same, name it with --pre-tokenizer (known: gpt-2",
+       [](Vocabulary& v) { v.pre = "tekkan"; }},
       {"tokenizer.ggml.pre is missing", [](Vocabulary& v) { v.pre.clear(); }},
       {"tokenizer.ggml.tokens is missing", [](Vocabulary& v) { v.tokens.clear(); }},
       {"tokenizer.ggml.token_type has 270 entries for 271 tokens", [](Vocabulary& v) { v.types.pop_back(); }},
