@@ -34,6 +34,7 @@ struct BenchArguments {
   std::vector<int32_t> prompts{512};
   std::vector<int32_t> answers{128};
   std::vector<int32_t> depths{0};
+  std::vector<int32_t> sequences{1};
   std::vector<int32_t> threads;
   int32_t repetitions = 5;
   std::string output = "md";
@@ -51,6 +52,7 @@ struct BenchResult {
   /// reading a prompt; and the measured limit of the same.
   double rate = 0;
   double limit = 0;
+  double bandwidth = 0, multiply_adds_per_second = 0;  // both limits, for the profile
   std::vector<CostMeter::Line> profile;
 
   bool reads_prompt() const { return bench_case.prompt_tokens > 0; }
@@ -74,7 +76,10 @@ std::vector<BenchCase> make_cases(const BenchArguments& arguments) {
   }
   for (const int32_t depth : arguments.depths) {
     for (const int32_t answer : arguments.answers) {
-      if (answer > 0) cases.push_back({.answer_tokens = answer, .depth_tokens = depth});
+      if (answer == 0) continue;
+      for (const int32_t count : arguments.sequences) {
+        cases.push_back({.answer_tokens = answer, .depth_tokens = depth, .sequences = count});
+      }
     }
   }
   if (cases.empty()) throw Error(ErrorKind::kUsage, "nothing to measure: both -p and -n are 0");
@@ -103,7 +108,10 @@ double rate_of(const Checkpoint& checkpoint, const BenchResult& result) {
   }
   const int32_t middle = std::max(1, bench_case.depth_tokens) + bench_case.answer_tokens / 2;
   const Cost cost = count_step(checkpoint, {.earlier_tokens = middle});
-  return static_cast<double>(cost.weight_bytes + cost.state_bytes) * result.speed.mean;
+  // A step reads the weights once for all sequences, and each one's state.
+  const double steps_per_second = result.speed.mean / bench_case.sequences;
+  return static_cast<double>(cost.weight_bytes + cost.state_bytes * static_cast<uint64_t>(bench_case.sequences)) *
+         steps_per_second;
 }
 
 std::string label_of(const BenchResult& result) {
@@ -116,8 +124,10 @@ void measure_with_threads(Console& console, const BenchArguments& arguments, int
   if (threads > 0) options.threads = threads;
   options.profile = arguments.profile;
   options.context_tokens = 0;
-  for (const BenchCase& bench_case : cases)
+  for (const BenchCase& bench_case : cases) {
     options.context_tokens = std::max(options.context_tokens, bench_case.context_tokens());
+    options.max_sequences = std::max(options.max_sequences, bench_case.sequences);
+  }
   const std::unique_ptr<Engine> engine = open_engine_for(console, options);
   const EngineProperties& properties = engine->properties();
   for (const BenchCase& bench_case : cases) {
@@ -156,20 +166,33 @@ void set_limits(Bench& bench) {
                                                        .check_interrupt = throw_if_interrupted});
     }
     const MachineLimits& limits = found->second;
-    result.limit =
-        result.reads_prompt() ? limits.multiply_adds_per_second(bench.format) : limits.read_bytes_per_second();
+    result.bandwidth = limits.read_bytes_per_second();
+    result.multiply_adds_per_second = limits.multiply_adds_per_second(bench.format);
+    result.limit = result.reads_prompt() ? result.multiply_adds_per_second : result.bandwidth;
   }
 }
 
-Json profile_json(const std::vector<CostMeter::Line>& lines) {
+/// How near an op came to what the machine can do of its kind: its time at full bandwidth or at the peak of
+/// arithmetic, whichever is longer, as a part of the time that it took. None for ops that have no counted work.
+std::optional<double> fraction_of_limit(const CostMeter::Line& line, const BenchResult& result) {
+  const double bytes = static_cast<double>(line.cost.weight_bytes + line.cost.state_bytes);
+  const double least_seconds = std::max(bytes / result.bandwidth,
+                                        static_cast<double>(line.cost.multiply_adds) / result.multiply_adds_per_second);
+  if (least_seconds <= 0 || line.seconds <= 0) return std::nullopt;
+  return least_seconds / line.seconds;
+}
+
+Json profile_json(const BenchResult& result) {
   Json list = Json::array();
-  for (const CostMeter::Line& line : lines) {
+  for (const CostMeter::Line& line : result.profile) {
+    const std::optional<double> fraction = fraction_of_limit(line, result);
     list.push_back({{"op", line.op},
                     {"calls", line.calls},
                     {"seconds", line.seconds},
                     {"weight_bytes", line.cost.weight_bytes},
                     {"state_bytes", line.cost.state_bytes},
-                    {"multiply_adds", line.cost.multiply_adds}});
+                    {"multiply_adds", line.cost.multiply_adds},
+                    {"fraction_of_limit", fraction ? Json(*fraction) : Json(nullptr)}});
   }
   return list;
 }
@@ -188,6 +211,7 @@ Json result_json(const Bench& bench, const BenchResult& result) {
                 {"prompt_tokens", bench_case.prompt_tokens},
                 {"answer_tokens", bench_case.answer_tokens},
                 {"depth_tokens", bench_case.depth_tokens},
+                {"sequences", bench_case.sequences},
                 {"tokens_per_second", result.speed.mean},
                 {"deviation", result.speed.deviation},
                 {"samples", result.samples}};
@@ -196,7 +220,7 @@ Json result_json(const Bench& bench, const BenchResult& result) {
   document[fmt::format("limit_{}", rate)] = result.limit;
   document["fraction_of_limit"] = result.rate / result.limit;
   document["peak_memory_bytes"] = bench.peak_memory ? Json(*bench.peak_memory) : Json(nullptr);
-  if (!result.profile.empty()) document["profile"] = profile_json(result.profile);
+  if (!result.profile.empty()) document["profile"] = profile_json(result);
   return document;
 }
 
@@ -251,15 +275,18 @@ std::string profile_text(const BenchResult& result, const Output& out) {
                {"ms", Align::kRight},
                {"share", Align::kRight},
                {"GB/s", Align::kRight},
-               {"Gmac/s", Align::kRight}});
+               {"Gmac/s", Align::kRight},
+               {"of limit", Align::kRight}});
   for (const CostMeter::Line& line : result.profile) {
+    const std::optional<double> fraction = fraction_of_limit(line, result);
     const double bytes = static_cast<double>(line.cost.weight_bytes + line.cost.state_bytes);
     const auto rate = [&](double work) {
       return work > 0 && line.seconds > 0 ? fmt::format("{:.2f}", work / line.seconds / 1e9) : std::string("-");
     };
     table.add({std::string(line.op), std::to_string(line.calls), fmt::format("{:.1f}", 1000 * line.seconds),
                fmt::format("{:.1f} %", seconds > 0 ? 100 * line.seconds / seconds : 0), rate(bytes),
-               rate(static_cast<double>(line.cost.multiply_adds))});
+               rate(static_cast<double>(line.cost.multiply_adds)),
+               fraction ? fmt::format("{:.0f} %", 100 * *fraction) : std::string("-")});
   }
   return fmt::format("\n{}\n{}", label_of(result), table.text(out));
 }
@@ -323,6 +350,7 @@ Action define_bench(CLI::App& app) {
   list("-p,--prompt", arguments->prompts, 0, "Lengths of prompts to read; 0: none [512]");
   list("-n,--answer", arguments->answers, 0, "Lengths of answers to write; 0: none [128]");
   list("-d,--depth", arguments->depths, 0, "Tokens already in the context when an answer begins [0]");
+  list("-b,--batch", arguments->sequences, 1, "Answers written at once [1]");
   list("-t,--threads", arguments->threads, 1, "Numbers of threads [one for each physical core]");
   app.add_option("-r,--repetitions", arguments->repetitions, "Repetitions of each measurement [5]")
       ->type_name("N")

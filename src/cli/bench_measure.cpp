@@ -26,6 +26,7 @@ std::vector<TokenId> scattered_tokens(const EngineProperties& properties, int32_
   return tokens;
 }
 
+/// The slowest of the sequences.
 Event run_once(Engine& engine, const BenchCase& bench_case, uint32_t run, const BenchHooks& hooks) {
   Request request;
   request.sampling.temperature = 0;
@@ -40,17 +41,23 @@ Event run_once(Engine& engine, const BenchCase& bench_case, uint32_t run, const 
   }
   DriveHooks drive_hooks;
   drive_hooks.stop_requested = hooks.stop_requested;
-  Event finished = drive_one(engine, std::move(request), drive_hooks);
-  if (finished.reason == FinishReason::kCancelled) throw Error(ErrorKind::kInterrupted, "interrupted");
-  return finished;
+  std::vector<Request> requests(static_cast<size_t>(bench_case.sequences), request);
+  for (size_t i = 0; i < requests.size(); ++i) requests[i].id = i;
+  std::vector<Event> finished = drive(engine, std::move(requests), drive_hooks);
+  for (const Event& event : finished) {
+    throw_if_failed(event);
+    if (event.reason == FinishReason::kCancelled) throw Error(ErrorKind::kInterrupted, "interrupted");
+  }
+  return *std::max_element(finished.begin(), finished.end(),
+                           [](const Event& a, const Event& b) { return a.timings.decode_ms < b.timings.decode_ms; });
 }
 
 }  // namespace
 
 std::string BenchCase::name() const {
   if (prompt_tokens > 0) return fmt::format("pp{}", prompt_tokens);
-  if (depth_tokens > 0) return fmt::format("tg{} @ d{}", answer_tokens, depth_tokens);
-  return fmt::format("tg{}", answer_tokens);
+  return fmt::format("tg{}{}{}", answer_tokens, sequences > 1 ? fmt::format(" b{}", sequences) : "",
+                     depth_tokens > 0 ? fmt::format(" @ d{}", depth_tokens) : "");
 }
 
 int32_t BenchCase::context_tokens() const {
@@ -83,7 +90,7 @@ std::vector<double> measure(Engine& engine, const BenchCase& bench_case, int rep
     const Event finished = run_once(engine, bench_case, static_cast<uint32_t>(repetition) + 1, hooks);
     const bool reads_prompt = bench_case.prompt_tokens > 0;
     const double milliseconds = reads_prompt ? finished.timings.prefill_ms : finished.timings.decode_ms;
-    const int32_t tokens = reads_prompt ? bench_case.prompt_tokens : bench_case.answer_tokens;
+    const int32_t tokens = (reads_prompt ? bench_case.prompt_tokens : bench_case.answer_tokens) * bench_case.sequences;
     samples.push_back(1000.0 * tokens / milliseconds);
   }
   return samples;

@@ -11,14 +11,15 @@
 
 namespace megalith::cli {
 
-/// One thing to measure: reading `prompt_tokens`, or writing `answer_tokens` after `depth_tokens` others. One of the
-/// first two is 0.
+/// One thing to measure: reading `prompt_tokens`, or writing `answer_tokens` after `depth_tokens` others, each of
+/// `sequences` at once. One of the first two is 0.
 struct BenchCase {
   int32_t prompt_tokens = 0;
   int32_t answer_tokens = 0;
   int32_t depth_tokens = 0;
+  int32_t sequences = 1;
 
-  /// "pp512", "tg128", "tg128 @ d2048", as llama-bench names them.
+  /// "pp512", "tg128", "tg128 @ d2048", as llama-bench names them; "tg128 b4" for four sequences.
   std::string name() const;
   /// Of context that it takes.
   int32_t context_tokens() const;
@@ -38,7 +39,8 @@ struct BenchHooks {
   std::function<bool()> stop_requested;
 };
 
-/// Tokens a second, one sample for each repetition, after a warm-up that is not counted. Throws kInterrupted.
+/// Tokens a second of all sequences together, one sample for each repetition, after a warm-up that is not counted.
+/// Throws kInterrupted.
 std::vector<double> measure(Engine& engine, const BenchCase& bench_case, int repetitions, const BenchHooks& hooks);
 
 }  // namespace megalith::cli

@@ -223,8 +223,9 @@ void list_costs(Listing& listing, const ModelFacts& facts) {
 void list_texts(Listing& listing, const ModelFacts& facts) {
   if (facts.tokenizer) {
     const Vocabulary& vocabulary = facts.tokenizer->vocabulary();
-    listing.line("tokenizer",
-                 fmt::format("{} ({}), {} tokens", vocabulary.model, vocabulary.pre, facts.tokenizer->size()));
+    listing.line("tokenizer", fmt::format("{}{}, {} tokens", vocabulary.model,
+                                          vocabulary.pre.empty() ? "" : fmt::format(" ({})", vocabulary.pre),
+                                          facts.tokenizer->size()));
     listing.line("special tokens", special_tokens_text(*facts.tokenizer));
   } else {
     listing.line("tokenizer", "not supported: " + facts.why_no_tokenizer);

@@ -70,8 +70,10 @@ Looks into megalith's own cache and the folders of Hugging Face, Ollama and LM S
   megalith bench smollm2
   megalith bench model.gguf -p 128,512 -n 32 -d 0,2048 -r 3
   megalith bench model.gguf -t 1,2,4 -o json
+  megalith bench model.gguf -p 0 -n 32 -b 1,2,4,8
   megalith bench model.gguf --profile
-pp512: reading a prompt of 512 tokens; tg128: answering with 128; tg128 @ d2048: the same after 2048 others.
+pp512: reading a prompt of 512 tokens; tg128: answering with 128; tg128 @ d2048: the same after 2048 others;
+tg128 b4: four answers at once, their tokens counted together.
 Lists multiply. Tokenising is not measured, and tokens are chosen greedily.)",
             define_bench},
     Command{"doctor", "What this machine can do, and what each model would need", R"(Examples:

@@ -346,11 +346,19 @@ class BenchTest(ProgramTest):
         self.assertIn(" pp20 |", table)
         self.assertIn("peak memory", table)
 
+    def test_answers_at_once(self):
+        results = self.json_of("bench", LLAMA, "-p", "0", "-n", "4", "-b", "1,3", "-r", "1", "-o", "json")
+        self.assertEqual([(result["test"], result["sequences"]) for result in results], [("tg4", 1), ("tg4 b3", 3)])
+        self.assertTrue(all(result["fraction_of_limit"] > 0 for result in results))
+        self.fails(2, "-b", "bench", LLAMA, "-b", "0")
+
     def test_profile(self):
         result = self.json_of("bench", LLAMA, "-p", "0", "-n", "4", "-r", "2", "--profile", "-o", "json")[0]
         operations = {line["op"]: line for line in result["profile"]}
         self.assertIn("attention", operations)
         self.assertTrue(all(line["calls"] > 0 for line in operations.values()))
+        self.assertGreater(operations["linear"]["fraction_of_limit"], 0)
+        self.assertIsNone(operations["add"]["fraction_of_limit"])
         self.assertIn("attention", self.succeeds("bench", LLAMA, "-p", "0", "-n", "4", "-r", "1", "--profile"))
 
     def test_bad_input(self):
