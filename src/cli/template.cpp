@@ -51,7 +51,20 @@ Json make_variables(const TemplateArguments& arguments) {
                             "\"Hi\"}}], or an object with \"messages\"",
                             arguments.messages_file));
   }
-  if (!arguments.tools_file.empty()) variables["tools"] = parse_json_file(arguments.tools_file, "--tools");
+  for (size_t i = 0; i < variables["messages"].size(); ++i) {
+    if (variables["messages"][i].is_object()) continue;
+    throw Error(ErrorKind::kUsage,
+                fmt::format("--messages {}: message {} must be an object, such as {{\"role\":\"user\",\"content\":"
+                            "\"Hi\"}}, not {}",
+                            arguments.messages_file, i + 1, variables["messages"][i].type_name()));
+  }
+  if (!arguments.tools_file.empty()) {
+    Json tools = parse_json_file(arguments.tools_file, "--tools");
+    if (!tools.is_array() && !tools.is_null())
+      throw Error(ErrorKind::kUsage, fmt::format("--tools {}: must hold a list of tools, not {}", arguments.tools_file,
+                                                 tools.type_name()));
+    variables["tools"] = std::move(tools);
+  }
   if (arguments.no_generation_prompt) variables["add_generation_prompt"] = false;
   for (const std::string& assignment : arguments.set) set_variable(variables, assignment);
   return variables;

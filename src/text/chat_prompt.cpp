@@ -20,6 +20,20 @@ std::string plain_sentence(std::string_view sentence) {
   return std::string(sentence);
 }
 
+/// Templates read the reasoning of an earlier answer under one of two names, and callers send it under any of three.
+void spread_reasoning(nlohmann::ordered_json& message) {
+  if (!message.is_object()) return;
+  nlohmann::ordered_json reasoning;
+  for (const char* key : {"reasoning_content", "thinking", "reasoning"}) {
+    if (reasoning.is_null() && message.contains(key)) reasoning = message[key];
+  }
+  if (reasoning.is_null()) return;
+  nlohmann::ordered_json spread{{"thinking", reasoning}};  // the order is transformers', for templates that print it
+  for (auto& [key, value] : message.items()) spread[key] = std::move(value);
+  spread["reasoning_content"] = std::move(reasoning);
+  message = std::move(spread);
+}
+
 }  // namespace
 
 nlohmann::ordered_json parse_json(std::string_view text, std::string_view what) {
@@ -47,6 +61,10 @@ std::string render_chat(const ChatTemplate& chat_template, const Tokenizer* toke
   if (tokenizer != nullptr) {
     give_token("bos_token", tokenizer->vocabulary().bos);
     give_token("eos_token", tokenizer->vocabulary().eos);
+  }
+  const auto messages = variables.find("messages");
+  if (messages != variables.end() && messages->is_array()) {
+    for (nlohmann::ordered_json& message : *messages) spread_reasoning(message);
   }
   if (!variables.contains("add_generation_prompt")) variables["add_generation_prompt"] = true;
   // A template may ask whether they are none, which an undefined variable is not.

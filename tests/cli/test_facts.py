@@ -314,6 +314,15 @@ class TemplateTest(ProgramTest):
                            self.write("bad.json", "[{"))
         self.assertNotIn("exception", error)
         self.fails(2, "list of messages", "template", "--template", self.template, "--messages", self.write("n.json", "7"))
+        self.fails(2, "message 2 must be an object", "template", "--template", self.template, "--messages",
+                   self.write("texts.json", '[{"role": "user", "content": "a"}, "b"]'))
+        self.fails(2, "n.json: must hold a list of tools, not number", "template", "--template", self.template, "--messages", self.messages,
+                   "--tools", self.folder / "n.json")
+        self.fails(2, "write key=value", "template", "--template", self.template, "--messages", self.messages, "--set", "x")
+        self.fails(4, "too many steps", "template", "--messages", self.messages, "--template",
+                   self.write("forever.jinja", "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}"))
+        self.fails(4, "line 2 of the chat template", "template", "--messages", self.messages, "--template",
+                   self.write("fault.jinja", "{{ 1 }}\n{{ messages[0].content / 2 }}"))
         self.fails(2, "nowhere.json", "template", "--template", self.template, "--messages", self.folder / "nowhere.json")
         self.fails(2, "give a MODEL", "template", "--messages", self.messages)
         self.fails(2, "--messages", "template", "--template", self.template)

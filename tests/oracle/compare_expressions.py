@@ -52,7 +52,7 @@ class Maker:
 
     # ---- leaves
     def leaf_int(self):
-        return self.pick("i", "j", "zero", "1", "2", "0", "-1", "10", "d.a", "(l|length)", "big", "1_000", "0x1F", "yes")
+        return self.pick("i", "j", "zero", "1", "2", "0", "-1", "10", "d.a", "(l|length)", "big", "1_000", "0x1F", "yes", "18446744073709551616", "-99999999999999999999999", "9223372036854775807", "(2 ** 70)")
 
     def leaf_float(self):
         return self.pick("f", "g", "h", "e", "1.0", "0.1", "-2.5", "1e3", "1e16", "1.5e-5", "100.0", "0.5", "3.14159", "1e100")
@@ -78,7 +78,7 @@ class Maker:
         a, b, s, l = (self.of(k, depth) for k in ("int", "int", "str", "list"))
         w = self.literal(self.pick(*WORDS))
         return self.pick(
-            f"({a} + {b})", f"({a} - {b})", f"({a} * {b})", f"{a} // {b}", f"{a} % {b}", f"(-{a})", f"({a} ** 2)", f"(2 ** {self.pick('3', '10', '62')})",
+            f"({a} + {b})", f"({a} - {b})", f"({a} * {b})", f"{a} // {b}", f"{a} % {b}", f"(-{a})", f"({a} ** 2)", f"(2 ** {self.pick('3', '10', '62', '64', '200')})",
             f"{s}|length", f"{l}|count", f"{s}.find({w})", f"{s}.rfind({w})", f"{s}.count({w})", f"{s}.index({w})", f"{l}.index({self.of('any', 0)})",
             f"{l}.count({self.of('any', 0)})", f"{self.of('any', depth)}|int", f"{self.of('any', depth)}|int({a})", f"{s}|int(0, {self.pick('16', '2', '8', '36', '0')})",
             f"{a}|abs", f"{l}|sum", f"nums|sum(start={a})", f"people|sum(attribute='age')", f"{s}|wordcount", f"{s}.find({w}, {a}, {b})", f"{s}.count({w}, {a})",

@@ -19,6 +19,8 @@ import subprocess
 import sys
 import tempfile
 
+from transformers.utils import chat_template_utils
+
 from template_reference import Ours, disagreement, reference
 
 ODD_TEXT = "a\tb\n\n  c \"q\" 'p' <b>&amp;</b> \\n \u0000\u0001\u001f\u007f\u0085\u2028 é ß 世界 🎉 {{ x }} {% y %} </s>"
@@ -210,9 +212,11 @@ def main():
             if kind:
                 differences.append({"file": path.name, "case": name, "kind": kind, "theirs": theirs, "ours": mine})
         if arguments.program and "strftime_now" not in template:
-            mine = through_program(arguments.program, path, variables[seed % len(variables)])
+            given = variables[seed % len(variables)]
+            mine = through_program(arguments.program, path, given)
             counts["through the program"] += 1
-            kind = disagreement(reference(template, variables[seed % len(variables)]), mine)
+            messages = chat_template_utils._alias_reasoning_fields(given["messages"])
+            kind = disagreement(reference(template, {**given, "messages": messages}), mine)
             if kind:
                 differences.append({"file": path.name, "case": names[seed % len(names)], "kind": "program: " + kind, "ours": mine})
     for row in differences[:20]:

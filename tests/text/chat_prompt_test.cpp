@@ -58,6 +58,18 @@ TEST(ParseJson, SaysWhereInAPlainSentence) {
   }
 }
 
+TEST(RenderChat, GivesReasoningUnderTheNamesThatTemplatesRead) {
+  const ChatTemplate chat_template("{% for m in messages %}{{ m }}{% endfor %}");
+  const auto shown = [&](const char* message) {
+    return render_chat(chat_template, nullptr, {{"messages", {nlohmann::ordered_json::parse(message)}}});
+  };
+  EXPECT_EQ(shown(R"({"role": "x", "reasoning": "r"})"),
+            "{'thinking': 'r', 'role': 'x', 'reasoning': 'r', 'reasoning_content': 'r'}");
+  EXPECT_EQ(shown(R"({"reasoning_content": null, "thinking": "t", "reasoning": "r"})"),
+            "{'thinking': 't', 'reasoning_content': 't', 'reasoning': 'r'}");
+  EXPECT_EQ(shown(R"({"role": "x", "reasoning": null})"), "{'role': 'x', 'reasoning': None}");
+}
+
 TEST(ParseJson, RefusesWhatIsNestedWithoutEnd) {
   const auto nested = [](size_t levels) { return std::string(levels, '[') + std::string(levels, ']'); };
   EXPECT_EQ(parse_json(nested(200), "it").size(), 1U);

@@ -47,6 +47,7 @@ const std::string& Call::text(std::size_t index) const {
 
 std::int64_t Call::integer(std::size_t index) const {
   require_defined(*bound_[index]);
+  if (bound_[index]->is(Type::kBigInteger)) fail("got an integer that is too large");
   if (!bound_[index]->is_integral()) {
     fail("'" + std::string(type_name(*bound_[index])) + "' object cannot be interpreted as an integer");
   }

@@ -1,9 +1,9 @@
 #pragma once
 // Chat templates: the Jinja dialect that model makers use, rendered byte for byte as Jinja2 with transformers' settings
 // (trim_blocks, lstrip_blocks, loop controls, ImmutableSandboxedEnvironment; globals raise_exception, strftime_now).
-// Where we differ: integers have 64 bits; map, select and the like do their work at once; a variable of the caller that
-// the template sets somewhere is visible until then in inner scopes too; include, import and extends are refused, for a
-// chat template is a single file, as are complex numbers and bytes.
+// Where we differ: integers have at most 4300 digits; map, select and the like do their work at once; a variable of the
+// caller that the template sets somewhere is visible until then in inner scopes too; include, import and extends are
+// refused, for a chat template is a single file, as are complex numbers and bytes.
 #include <ctime>
 #include <memory>
 #include <nlohmann/json.hpp>

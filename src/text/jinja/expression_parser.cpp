@@ -287,7 +287,7 @@ ExpressionPtr ExpressionParser::parse_primary() {
     case TokenType::kName:
       return parse_name();
     case TokenType::kInteger:
-      return constant(line, Value::integer(take().integer));
+      return constant(line, Value::integer(template_.budget, take().integer));
     case TokenType::kFloat:
       return constant(line, Value::number(take().number));
     case TokenType::kString: {
@@ -375,7 +375,7 @@ ExpressionPtr ExpressionParser::parse_attribute(ExpressionPtr object) {
     return make(line, ast::Attribute{std::move(object), std::move(name)}, children);
   }
   if (current_.type != TokenType::kInteger) fail("expected name or number");
-  ExpressionPtr key = constant(line, Value::integer(take().integer));
+  ExpressionPtr key = constant(line, Value::integer(template_.budget, take().integer));
   return make(line, ast::Subscript{std::move(object), std::move(key)}, children);
 }
 

@@ -206,17 +206,20 @@ Value filter_int(const Call& call) {
   Value otherwise = call.value_or(1, Value::integer(0));
   const Value& value = call[0];
   if (value.is_integral()) return Value::integer(value.as_integer());
+  if (value.is(Type::kBigInteger)) return value;
   require_defined(value);
   if (!value.is_string() && !value.is(Type::kFloat)) return otherwise;
   if (value.is_string()) {
     const auto base = static_cast<int>(call.integer_or(2, 10));
     if (base != 0 && (base < 2 || base > 36)) call.fail("base must be >= 2 and <= 36, or 0");
-    if (const auto parsed = parse_integer(value.text(), base)) return Value::integer(*parsed);
+    const std::size_t digits = std::min(value.text().size(), 4 * BigInteger::kMaxDigits);
+    call.budget.spend(digits * digits / 256);  // reading a long number of base 36 is quadratic
+    if (auto parsed = parse_big_integer(value.text(), base)) return Value::integer(call.budget, std::move(*parsed));
   }
   const std::optional<double> number = value.is_string() ? parse_float(value.text()) : value.as_float();
   if (!number || !std::isfinite(*number)) return otherwise;
   constexpr double kPast = 9223372036854775808.0;  // 2^63
-  if (*number >= kPast || *number < -kPast) call.fail("gives an integer that does not fit 64 bits");
+  if (*number >= kPast || *number < -kPast) return Value::integer(call.budget, BigInteger::from_double(*number));
   return Value::integer(static_cast<std::int64_t>(*number));
 }
 
@@ -233,8 +236,22 @@ Value filter_abs(const Call& call) {
     throw Fault("bad operand type for abs(): '" + std::string(type_name(call[0])) + "'");
   }
   if (call[0].is(Type::kFloat)) return Value::number(std::fabs(call[0].as_float()));
-  const bool is_negative = call[0].as_integer() < 0;
-  return apply_unary(is_negative ? ast::Unary::Operator::kMinus : ast::Unary::Operator::kPlus, call[0]);
+  const bool is_negative = call[0].as_big_integer().is_negative();
+  return apply_unary(call.budget, is_negative ? ast::Unary::Operator::kMinus : ast::Unary::Operator::kPlus, call[0]);
+}
+
+/// round() of an integer, exact: half to even where tens, hundreds and so on are asked for.
+Value round_whole(const Call& call, int precision) {
+  const BigInteger number = call[0].as_big_integer();
+  if (precision >= 0) return Value::integer(call.budget, number);
+  constexpr std::uint64_t kDearestDivision = 480 * 45 * 8;  // limbs of the longest number and of 10^400
+  call.budget.spend(number.limb_count() > 3 ? kDearestDivision : 16);
+  const BigInteger unit = BigInteger::power(BigInteger(10), static_cast<std::uint64_t>(-precision));
+  auto [count, rest] = BigInteger::divide_floor(number, unit);
+  const int half = BigInteger::compare(rest + rest, unit);
+  const bool is_odd = !BigInteger::divide_floor(count, BigInteger(2)).second.is_zero();
+  if (half > 0 || (half == 0 && is_odd)) count = count + BigInteger(1);
+  return Value::integer(call.budget, count * unit);
 }
 
 Value filter_round(const Call& call) {
@@ -245,12 +262,11 @@ Value filter_round(const Call& call) {
   const auto precision = static_cast<int>(std::clamp<std::int64_t>(call.integer_or(1, 0), -400, 400));
   const std::string method = call.has(2) ? call.text(2) : "common";
   if (method == "common") {
-    if (call[0].is_integral() && precision >= 0) return Value::integer(call[0].as_integer());
-    const double rounded = round_to(call[0].as_float(), precision);
-    return call[0].is_integral() ? Value::integer(static_cast<std::int64_t>(rounded)) : Value::number(rounded);
+    if (call[0].is_whole()) return round_whole(call, precision);
+    return Value::number(round_to(call[0].as_float(), precision));
   }
   if (method != "ceil" && method != "floor") call.fail("method must be common, ceil or floor");
-  if (call[0].is_integral() && precision >= 0) return Value::number(call[0].as_float());
+  if (call[0].is_whole() && precision >= 0) return Value::number(call[0].as_float());
   const double scale = std::pow(10.0, precision);
   const double scaled = call[0].as_float() * scale;
   return Value::number((method == "ceil" ? std::ceil(scaled) : std::floor(scaled)) / scale);

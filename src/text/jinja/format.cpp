@@ -212,26 +212,28 @@ std::string format_float(Budget& budget, const Spec& spec, double value) {
   return place_number(budget, spec, {.is_negative = is_negative, .prefix = "", .digits = std::move(digits)});
 }
 
-std::string format_integer(Budget& budget, const Spec& spec, std::int64_t value) {
+std::string format_integer(Budget& budget, const Spec& spec, const BigInteger& value) {
   if (spec.type == 'c') {
     std::string character;
-    if (value < 0 || value > 0x10FFFF) throw Fault("%c arg not in range(0x110000)");
-    append_code_point(character, static_cast<char32_t>(value));
+    const std::int64_t code = value.small().value_or(-1);
+    if (code < 0 || code > 0x10FFFF) throw Fault("%c arg not in range(0x110000)");
+    append_code_point(character, static_cast<char32_t>(code));
     return format_text(budget, spec, character);
   }
-  const auto magnitude = value < 0 ? 0 - static_cast<std::uint64_t>(value) : static_cast<std::uint64_t>(value);
-  const int base = spec.type == 'b' ? 2 : spec.type == 'o' ? 8 : (spec.type | 0x20) == 'x' ? 16 : 10;
+  const unsigned base = spec.type == 'b' ? 2 : spec.type == 'o' ? 8 : (spec.type | 0x20) == 'x' ? 16 : 10;
   if (base != 10 && spec.grouping == ',') throw Fault(std::string("Cannot specify ',' with '") + spec.type + "'.");
-  std::array<char, 64> buffer;
-  std::string digits(buffer.data(), std::to_chars(buffer.data(), buffer.data() + buffer.size(), magnitude, base).ptr);
+  if (base != 10) budget.spend(4 * value.limb_count() * value.limb_count());  // digits come by division
+  std::string digits = value.magnitude_text(base);
   if (spec.precision > static_cast<int>(digits.size())) {  // of a percent format: the least number of digits
     digits.insert(0, static_cast<std::size_t>(spec.precision) - digits.size(), '0');
   }
   if (spec.type == 'X') digits = to_upper(digits);
   const std::string prefix = spec.alternate && base != 10 ? std::string{'0', spec.type} : "";
-  return place_number(
-      budget, spec,
-      {.is_negative = value < 0, .prefix = prefix, .digits = std::move(digits), .group_size = base == 10 ? 3u : 4u});
+  return place_number(budget, spec,
+                      {.is_negative = value.is_negative(),
+                       .prefix = prefix,
+                       .digits = std::move(digits),
+                       .group_size = base == 10 ? 3u : 4u});
 }
 
 std::string format_value(Budget& budget, const Value& value, std::string_view format) {
@@ -248,18 +250,18 @@ std::string format_value(Budget& budget, const Value& value, std::string_view fo
     require(spec.type == '\0' || spec.type == 's');
     return format_text(budget, spec, value.text());
   }
-  if (value.is(Type::kFloat) || (value.is_integral() && wants_float)) {
+  if (value.is(Type::kFloat) || (value.is_whole() && wants_float)) {
     require(spec.type == '\0' || wants_float || spec.type == 'n');
     return format_float(budget, spec, value.as_float());
   }
-  if (value.is_integral()) {
+  if (value.is_whole()) {
     require(spec.type != 's');
     if (spec.precision >= 0) throw Fault("Precision not allowed in integer format specifier");
     if (spec.type == 'c' && spec.sign != '-') throw Fault("Sign not allowed with integer format specifier 'c'");
     if (spec.type == 'c' && spec.alternate) {
       throw Fault("Alternate form (#) not allowed with integer format specifier 'c'");
     }
-    return format_integer(budget, spec, value.as_integer());
+    return format_integer(budget, spec, value.as_big_integer());
   }
   throw Fault("unsupported format string passed to " + std::string(name) + ".__format__");
 }
@@ -323,9 +325,10 @@ std::string format_percent_value(Budget& budget, Spec& spec, const Value& value,
                 " is required, not " + std::string(type_name(value)));
   }
   if (is_float) return format_float(budget, spec, value.as_float());
-  if (!value.is(Type::kFloat)) return format_integer(budget, spec, value.as_integer());
-  if (!(std::fabs(value.as_float()) < 9e18)) throw Fault("an integer does not fit 64 bits");
-  return format_integer(budget, spec, static_cast<std::int64_t>(value.as_float()));
+  if (!value.is(Type::kFloat)) return format_integer(budget, spec, value.as_big_integer());
+  if (!std::isfinite(value.as_float()))
+    throw Fault("cannot convert float " + float_text(value.as_float()) + " to integer");
+  return format_integer(budget, spec, BigInteger::from_double(value.as_float()));
 }
 
 /// Reads what stands between % and the value's type, and the type.

@@ -35,11 +35,8 @@ class Reader {
   }
 
  private:
-  static Value read_unsigned(std::uint64_t value) {
-    if (value > INT64_MAX) {
-      throw Fault("the integer " + std::to_string(value) + " does not fit 64 bits", Fault::Origin::kConversation);
-    }
-    return Value::integer(static_cast<std::int64_t>(value));
+  Value read_unsigned(std::uint64_t value) {
+    return Value::integer(budget_, BigInteger::from_decimal(std::to_string(value)));
   }
 
   Value read_array(const nlohmann::ordered_json& json) {
@@ -86,6 +83,9 @@ class Writer {
         break;
       case Type::kInteger:
         out_.append(std::to_string(value.as_integer()));
+        break;
+      case Type::kBigInteger:
+        out_.append(value.as_big_integer().text());
         break;
       case Type::kFloat:
         out_.append(number(value.as_float()));
@@ -162,7 +162,8 @@ class Writer {
         out_.append(key.as_integer() != 0 ? "\"true\"" : "\"false\"");
         break;
       case Type::kInteger:
-        write_string(std::to_string(key.as_integer()));
+      case Type::kBigInteger:
+        write_string(key.as_big_integer().text());
         break;
       case Type::kFloat:
         write_string(number(key.as_float()));

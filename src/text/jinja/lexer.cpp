@@ -296,14 +296,14 @@ void Lexer::read_number(Token& token) {
   } else {
     length = integer_length(rest());
     token.type = TokenType::kInteger;
-    std::optional<std::int64_t> integer;
+    std::optional<BigInteger> integer;
     try {
-      integer = parse_integer(rest().substr(0, length), 0);
+      integer = parse_big_integer(rest().substr(0, length), 0);
     } catch (const Fault& fault) {
       fail(fault.what());
     }
     if (!integer) fail("malformed number");
-    token.integer = *integer;
+    token.integer = std::move(*integer);
   }
   advance(length);
 }

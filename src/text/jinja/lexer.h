@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "text/jinja/big_integer.h"
 #include "text/jinja/budget.h"
 
 namespace megalith::jinja {
@@ -39,7 +40,7 @@ struct Token {
   TokenType type = TokenType::kEnd;
   int line = 1;
   std::string text;  // of text, name, operator; of a string its value, without quotes and escapes
-  std::int64_t integer = 0;
+  BigInteger integer;
   double number = 0;
 
   bool is_operator(std::string_view symbol) const { return type == TokenType::kOperator && text == symbol; }

@@ -1,5 +1,6 @@
 #include "text/jinja/number_text.h"
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <cmath>
@@ -111,28 +112,44 @@ std::string fixed_text(double value, int precision) {
   return std::string(buffer.data(), end.ptr);
 }
 
-std::optional<std::int64_t> parse_integer(std::string_view text, int base) {
+std::optional<BigInteger> parse_big_integer(std::string_view text, int base) {
   text = strip(text, Side::kBoth);
   const bool negative = text.starts_with('-');
   if (negative || text.starts_with('+')) text.remove_prefix(1);
   const std::string_view digits = strip_prefix(text, base);
   if (digits.empty() || digits.front() == '_' || digits.back() == '_') return std::nullopt;
-  std::uint64_t magnitude = 0;
-  bool overflow = false;
   char previous = '0';
   for (char c : digits) {
-    if (c == '_' && previous == '_') return std::nullopt;
+    if (c == '_' ? previous == '_' : digit_value(c) >= base) return std::nullopt;
     previous = c;
-    if (c == '_') continue;
-    const int digit = digit_value(c);
-    if (digit >= base) return std::nullopt;
-    const auto wide = static_cast<std::uint64_t>(base);
-    overflow = overflow || magnitude > (UINT64_MAX - static_cast<std::uint64_t>(digit)) / wide;
-    magnitude = magnitude * wide + static_cast<std::uint64_t>(digit);
   }
-  constexpr auto kLargest = static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max());
-  if (overflow || magnitude > kLargest + (negative ? 1 : 0)) throw Fault("an integer does not fit 64 bits");
-  return static_cast<std::int64_t>(negative ? 0 - magnitude : magnitude);
+  std::string plain(digits);
+  std::erase(plain, '_');
+  BigInteger result;
+  if (base == 10) {
+    plain.erase(0, std::min(plain.find_first_not_of('0'), plain.size()));
+    result = BigInteger::from_decimal(plain);
+  } else {
+    constexpr std::uint32_t kMostFactor = 1'000'000'000 / 36;
+    std::uint32_t factor = 1, part = 0;  // some digits at a time, or the cost of long numbers would be felt
+    for (std::size_t i = 0; i < plain.size(); ++i) {
+      factor *= static_cast<std::uint32_t>(base);
+      part = part * static_cast<std::uint32_t>(base) + static_cast<std::uint32_t>(digit_value(plain[i]));
+      if (factor < kMostFactor && i + 1 < plain.size()) continue;
+      result.multiply_and_add(factor, part);
+      factor = 1;
+      part = 0;
+    }
+  }
+  return negative ? result.negated() : result;
+}
+
+std::optional<std::int64_t> parse_integer(std::string_view text, int base) {
+  const std::optional<BigInteger> integer = parse_big_integer(text, base);
+  if (!integer) return std::nullopt;
+  const std::optional<std::int64_t> small = integer->small();
+  if (!small) throw Fault("Python int too large to convert to C ssize_t");
+  return small;
 }
 
 std::optional<double> parse_float(std::string_view text) {

@@ -5,6 +5,8 @@
 #include <string>
 #include <string_view>
 
+#include "text/jinja/big_integer.h"
+
 namespace megalith::jinja {
 
 /// repr(float): the shortest digits that read back as the same number.
@@ -14,7 +16,8 @@ std::string fixed_text(double value, int precision);
 inline constexpr int kMaxPrecision = 1000;
 
 /// int(text, base), base 0 or 2..36: surrounding space, sign, underscores and prefix allowed. Nothing if the text is no
-/// integer; faults if it is one of more than 64 bits.
+/// integer; the second faults if it is one of more than 64 bits.
+std::optional<BigInteger> parse_big_integer(std::string_view text, int base);
 std::optional<std::int64_t> parse_integer(std::string_view text, int base);
 /// float(text), with inf and nan.
 std::optional<double> parse_float(std::string_view text);

@@ -44,31 +44,67 @@ std::string_view symbol_of(BinaryOperator op) {
               right_type + "'");
 }
 
-[[noreturn]] void fail_overflow() { throw Fault("an integer does not fit 64 bits"); }
-
-std::int64_t power(std::int64_t base, std::int64_t exponent) {
-  std::int64_t result = 1;
-  while (exponent > 0) {
-    if ((exponent & 1) != 0 && __builtin_mul_overflow(result, base, &result)) fail_overflow();
-    exponent >>= 1;
-    if (exponent > 0 && __builtin_mul_overflow(base, base, &base)) fail_overflow();
-  }
-  return result;
+double require_finite(double value) {
+  if (std::isinf(value)) throw Fault("int too large to convert to float");
+  return value;
 }
 
-Value integer_arithmetic(BinaryOperator op, std::int64_t left, std::int64_t right) {
-  std::int64_t result = 0;
+Value big_arithmetic(Budget& budget, BinaryOperator op, const BigInteger& left, const BigInteger& right) {
+  budget.spend(1 + left.limb_count() * right.limb_count() / 2);
   switch (op) {
     case BinaryOperator::kAdd:
-      if (__builtin_add_overflow(left, right, &result)) fail_overflow();
-      return Value::integer(result);
+      return Value::integer(budget, left + right);
     case BinaryOperator::kSubtract:
-      if (__builtin_sub_overflow(left, right, &result)) fail_overflow();
-      return Value::integer(result);
+      return Value::integer(budget, left - right);
     case BinaryOperator::kMultiply:
-      if (__builtin_mul_overflow(left, right, &result)) fail_overflow();
-      return Value::integer(result);
+      return Value::integer(budget, left * right);
     case BinaryOperator::kDivide:
+      if (right.is_zero()) throw Fault("division by zero");
+      budget.spend((left.limb_count() + 8) * (right.limb_count() + 8) * 8);
+      return Value::number(require_finite(BigInteger::divide_exactly(left, right)));
+    case BinaryOperator::kFloorDivide:
+    case BinaryOperator::kModulo: {
+      if (right.is_zero()) throw Fault("integer division or modulo by zero");
+      budget.spend(left.limb_count() * (right.limb_count() + 2) * 16);
+      auto [quotient, remainder] = BigInteger::divide_floor(left, right);
+      return Value::integer(budget, op == BinaryOperator::kModulo ? std::move(remainder) : std::move(quotient));
+    }
+    case BinaryOperator::kPower: {
+      const std::optional<std::int64_t> exponent = right.small();
+      if (right.is_negative()) {
+        if (left.is_zero()) throw Fault("0.0 cannot be raised to a negative power");
+        return Value::number(std::pow(require_finite(left.to_double()), require_finite(right.to_double())));
+      }
+      constexpr std::int64_t kMostBits = 14285;  // of 4300 digits; a larger exponent suits only -1, 0 and 1
+      const std::optional<std::int64_t> base = left.small();
+      const bool stays_small = base && *base >= -1 && *base <= 1;
+      if (!exponent || (*exponent > kMostBits && !stays_small))
+        throw Fault("an integer of more than 4300 digits is not supported");
+      constexpr std::uint64_t kDearestPower = 8 * 480 * 480 / 8;  // squarings of the longest numbers
+      budget.spend(stays_small || (base && *exponent < 64) ? 64 : kDearestPower);
+      return Value::integer(budget, BigInteger::power(left, static_cast<std::uint64_t>(*exponent)));
+    }
+  }
+  return Value();
+}
+
+bool is_exact_as_float(std::int64_t value) {
+  constexpr std::int64_t kMost = std::int64_t{1} << 53;
+  return value >= -kMost && value <= kMost;
+}
+
+Value integer_arithmetic(Budget& budget, BinaryOperator op, std::int64_t left, std::int64_t right) {
+  std::int64_t result = 0;
+  const auto in_full = [&] { return big_arithmetic(budget, op, BigInteger(left), BigInteger(right)); };
+  switch (op) {
+    case BinaryOperator::kAdd:
+      return __builtin_add_overflow(left, right, &result) ? in_full() : Value::integer(result);
+    case BinaryOperator::kSubtract:
+      return __builtin_sub_overflow(left, right, &result) ? in_full() : Value::integer(result);
+    case BinaryOperator::kMultiply:
+      return __builtin_mul_overflow(left, right, &result) ? in_full() : Value::integer(result);
+    case BinaryOperator::kDivide:
+      if (!is_exact_as_float(left) || !is_exact_as_float(right)) return in_full();
       if (right == 0) throw Fault("division by zero");
       return Value::number(static_cast<double>(left) / static_cast<double>(right));
     case BinaryOperator::kFloorDivide:
@@ -76,7 +112,7 @@ Value integer_arithmetic(BinaryOperator op, std::int64_t left, std::int64_t righ
       if (right == 0) throw Fault("integer division or modulo by zero");
       if (right == -1) {  // the one quotient that may not fit, and a trap in hardware
         if (op == BinaryOperator::kModulo) return Value::integer(0);
-        return integer_arithmetic(BinaryOperator::kSubtract, 0, left);
+        return integer_arithmetic(budget, BinaryOperator::kSubtract, 0, left);
       }
       const std::int64_t remainder = left % right;
       const bool rounds_down = remainder != 0 && (remainder < 0) != (right < 0);
@@ -84,9 +120,7 @@ Value integer_arithmetic(BinaryOperator op, std::int64_t left, std::int64_t righ
       return Value::integer(left / right - (rounds_down ? 1 : 0));
     }
     case BinaryOperator::kPower:
-      if (right >= 0) return Value::integer(power(left, right));
-      if (left == 0) throw Fault("0.0 cannot be raised to a negative power");
-      return Value::number(std::pow(static_cast<double>(left), static_cast<double>(right)));
+      return in_full();
   }
   return Value();
 }
@@ -271,6 +305,10 @@ std::optional<Value> find_item(Budget& budget, const Value& object, const Value&
 std::int64_t clamp_bound(const Value& bound, std::int64_t length, std::int64_t step, std::int64_t otherwise) {
   if (bound.is_none()) return otherwise;
   require_defined(bound);
+  if (bound.is(Type::kBigInteger)) {  // behind one end or the other
+    const bool is_before = bound.as_big_integer().is_negative();
+    return clamp_bound(Value::integer(is_before ? INT64_MIN / 2 : INT64_MAX), length, step, otherwise);
+  }
   if (!bound.is_integral()) throw Fault("slice indices must be integers or None or have an __index__ method");
   std::int64_t index = bound.as_integer();
   if (index < 0) index = std::max<std::int64_t>(index + length, step < 0 ? -1 : 0);
@@ -279,13 +317,16 @@ std::int64_t clamp_bound(const Value& bound, std::int64_t length, std::int64_t s
 
 }  // namespace
 
-Value apply_unary(ast::Unary::Operator op, const Value& operand) {
+Value apply_unary(Budget& budget, ast::Unary::Operator op, const Value& operand) {
   if (op == ast::Unary::Operator::kNot) return Value::boolean(!is_true(operand));
   require_defined(operand);
   const bool is_minus = op == ast::Unary::Operator::kMinus;
   if (operand.is_integral()) {
     if (!is_minus) return Value::integer(operand.as_integer());
-    return integer_arithmetic(BinaryOperator::kSubtract, 0, operand.as_integer());
+    return integer_arithmetic(budget, BinaryOperator::kSubtract, 0, operand.as_integer());
+  }
+  if (operand.is(Type::kBigInteger)) {
+    return is_minus ? Value::integer(budget, operand.as_big_integer().negated()) : operand;
   }
   if (operand.is(Type::kFloat)) return Value::number(is_minus ? -operand.as_float() : operand.as_float());
   throw Fault("bad operand type for unary " + std::string(is_minus ? "-" : "+") + ": '" +
@@ -298,8 +339,18 @@ Value apply_binary(Budget& budget, BinaryOperator op, const Value& left, const V
     return string_like(budget, left, format_percent(budget, left, right));
   }
   require_defined(right);
-  if (left.is_integral() && right.is_integral()) return integer_arithmetic(op, left.as_integer(), right.as_integer());
-  if (left.is_number() && right.is_number()) return float_arithmetic(op, left.as_float(), right.as_float());
+  if (left.is_integral() && right.is_integral()) {
+    return integer_arithmetic(budget, op, left.as_integer(), right.as_integer());
+  }
+  if (left.is_whole() && right.is_whole()) {
+    return big_arithmetic(budget, op, left.as_big_integer(), right.as_big_integer());
+  }
+  if (left.is_number() && right.is_number()) {
+    const auto as_float = [](const Value& value) {
+      return value.is(Type::kFloat) ? value.as_float() : require_finite(value.as_float());
+    };
+    return float_arithmetic(op, as_float(left), as_float(right));
+  }
   if (op == BinaryOperator::kAdd && left.type() == right.type() && (left.is_string() || left.is_sequence())) {
     return concatenate(budget, left, right);
   }

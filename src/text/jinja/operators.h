@@ -7,7 +7,7 @@
 
 namespace megalith::jinja {
 
-Value apply_unary(ast::Unary::Operator op, const Value& operand);
+Value apply_unary(Budget& budget, ast::Unary::Operator op, const Value& operand);
 Value apply_binary(Budget& budget, ast::Binary::Operator op, const Value& left, const Value& right);
 bool apply_comparison(Budget& budget, ast::Comparison::Operator op, const Value& left, const Value& right);
 

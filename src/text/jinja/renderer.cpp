@@ -288,7 +288,7 @@ Value Renderer::evaluate(const ast::TestExpression& node) {
   return invoke(environment_, *node.test, std::move(arguments));
 }
 
-Value Renderer::evaluate(const ast::Unary& node) { return apply_unary(node.op, evaluate(*node.operand)); }
+Value Renderer::evaluate(const ast::Unary& node) { return apply_unary(budget_, node.op, evaluate(*node.operand)); }
 
 Value Renderer::evaluate(const ast::Binary& node) {
   const Value left = evaluate(*node.left);

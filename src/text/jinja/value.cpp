@@ -41,6 +41,11 @@ StringObject::StringObject(Budget& budget, std::string value, Kind which)
   budget.spend_bytes(text.size());
 }
 
+BigIntegerObject::BigIntegerObject(Budget& budget, BigInteger number)
+    : Object(budget, sizeof(*this) + number.limb_count() * sizeof(std::uint32_t), 0), value(std::move(number)) {
+  budget.spend(1 + value.limb_count() / 4);
+}
+
 SequenceObject::SequenceObject(Budget& budget, std::vector<Value> values)
     : Object(budget, sizeof(*this) + bytes_of(values), depth_around(values)), items(std::move(values)) {
   budget.spend(1 + items.size() / 4);
@@ -115,6 +120,15 @@ Value Value::integer(std::int64_t value) {
   result.type_ = Type::kInteger;
   result.integer_ = value;
   return result;
+}
+
+Value Value::integer(Budget& budget, BigInteger value) {
+  if (const std::optional<std::int64_t> small = value.small()) return integer(*small);
+  return Value(Type::kBigInteger, std::make_shared<BigIntegerObject>(budget, std::move(value)));
+}
+
+BigInteger Value::as_big_integer() const {
+  return type_ == Type::kBigInteger ? as<BigIntegerObject>().value : BigInteger(integer_);
 }
 
 Value Value::number(double value) {
@@ -228,6 +242,7 @@ std::string_view type_name(const Value& value) {
     case Type::kBoolean:
       return "bool";
     case Type::kInteger:
+    case Type::kBigInteger:
       return "int";
     case Type::kFloat:
       return "float";

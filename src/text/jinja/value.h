@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "text/jinja/big_integer.h"
 #include "text/jinja/budget.h"
 
 namespace megalith::jinja {
@@ -23,6 +24,7 @@ enum class Type : std::uint8_t {
   kNone,
   kBoolean,
   kInteger,
+  kBigInteger,  // of more than 64 bits
   kFloat,
   kString,
   kList,
@@ -72,6 +74,7 @@ class Value {
   static Value none() { return Value(); }
   static Value boolean(bool value);
   static Value integer(std::int64_t value);
+  static Value integer(Budget& budget, BigInteger value);
   static Value number(double value);
   static Value string(Budget& budget, std::string text);
   /// Text that the filters safe and escape have marked: what joins it by +, % or a method is escaped as HTML.
@@ -98,12 +101,17 @@ class Value {
   bool is_markup() const;
   bool is_sequence() const { return type_ == Type::kList || type_ == Type::kTuple; }
   bool is_integral() const { return type_ == Type::kInteger || type_ == Type::kBoolean; }  // bool is an int in Python
-  bool is_number() const { return is_integral() || type_ == Type::kFloat; }
+  bool is_whole() const { return is_integral() || type_ == Type::kBigInteger; }
+  bool is_number() const { return is_whole() || type_ == Type::kFloat; }
   std::uint32_t depth() const { return object_ ? object_->depth() : 0; }
 
   // Each may be asked only of the types that its name says.
   std::int64_t as_integer() const { return integer_; }  // kInteger, kBoolean
-  double as_float() const { return type_ == Type::kFloat ? float_ : static_cast<double>(integer_); }
+  double as_float() const {
+    if (type_ == Type::kFloat) return float_;
+    return type_ == Type::kBigInteger ? as_big_integer().to_double() : static_cast<double>(integer_);
+  }
+  BigInteger as_big_integer() const;  // of any that is_whole()
   const std::string& text() const;
   const StringObject& string_object() const { return as<StringObject>(); }
   const std::vector<Value>& items() const;  // kList, kTuple
@@ -142,6 +150,11 @@ struct StringObject : Object {
   std::string text;
   std::size_t code_points;
   Kind kind;
+};
+
+struct BigIntegerObject : Object {
+  BigIntegerObject(Budget& budget, BigInteger number);
+  BigInteger value;
 };
 
 struct SequenceObject : Object {

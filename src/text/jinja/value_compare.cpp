@@ -1,5 +1,6 @@
 // Equality, order and membership of values, as Python's operators decide them.
 #include <algorithm>
+#include <cmath>
 
 #include "text/jinja/code_points.h"
 #include "text/jinja/value.h"
@@ -30,10 +31,26 @@ bool equal_ranges(const RangeObject& left, const RangeObject& right) {
   return left.start == right.start && (left.length == 1 || left.step == right.step);
 }
 
+int compare_big(const BigInteger& integer, double number) {
+  if (std::isinf(number)) return number > 0 ? -1 : 1;
+  const BigInteger whole = std::isnan(number) ? BigInteger() : BigInteger::from_double(number);
+  if (const int order = BigInteger::compare(integer, whole)) return order;
+  const double rest = number - std::trunc(number);
+  return rest > 0 ? -1 : rest < 0 ? 1 : 0;
+}
+
+void spend_on_big(Budget& budget, const Value& left, const Value& right) {
+  constexpr std::uint64_t kDearestComparison = 64;
+  if (left.is(Type::kBigInteger) || right.is(Type::kBigInteger)) budget.spend(kDearestComparison);
+}
+
 /// The comparison of an integer with a float must not round the integer.
 int compare_numbers(const Value& left, const Value& right) {
   const auto sign = [](auto a, auto b) { return a < b ? -1 : a > b ? 1 : 0; };
   if (left.is_integral() && right.is_integral()) return sign(left.as_integer(), right.as_integer());
+  if (left.is_whole() && right.is_whole()) return BigInteger::compare(left.as_big_integer(), right.as_big_integer());
+  if (left.is(Type::kBigInteger)) return compare_big(left.as_big_integer(), right.as_float());
+  if (right.is(Type::kBigInteger)) return -compare_big(right.as_big_integer(), left.as_float());
   if (!left.is_integral() && !right.is_integral()) return sign(left.as_float(), right.as_float());
   if (right.is_integral()) return -compare_numbers(right, left);
   const double number = right.as_float();
@@ -93,6 +110,7 @@ std::size_t find_text(Budget& budget, std::string_view haystack, std::string_vie
 
 bool equal(Budget& budget, const Value& left, const Value& right) {
   budget.spend(1);
+  if (left.is_number() && right.is_number()) spend_on_big(budget, left, right);
   if (left.is_number() && right.is_number())
     return !is_nan(left) && !is_nan(right) && compare_numbers(left, right) == 0;
   if (left.type() != right.type()) return false;
@@ -126,7 +144,10 @@ int compare(Budget& budget, const Value& left, const Value& right, std::string_v
   budget.spend(1);
   require_defined(left);
   require_defined(right);
-  if (left.is_number() && right.is_number()) return compare_numbers(left, right);
+  if (left.is_number() && right.is_number()) {
+    spend_on_big(budget, left, right);
+    return compare_numbers(left, right);
+  }
   if (left.is_string() && right.is_string()) {
     budget.spend_bytes(std::min(left.text().size(), right.text().size()));
     return left.text().compare(right.text());  // UTF-8 sorts as its code points do

@@ -103,6 +103,9 @@ void append_repr(TextBuffer& out, Budget& budget, const Value& value) {
     case Type::kInteger:
       out.append(std::to_string(value.as_integer()));
       break;
+    case Type::kBigInteger:
+      out.append(value.as_big_integer().text());
+      break;
     case Type::kFloat:
       out.append(float_text(value.as_float()));
       break;

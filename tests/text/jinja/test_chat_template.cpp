@@ -64,7 +64,8 @@ TEST(ChatTemplate, TellsTheConversationsFaultsFromTheTemplates) {
                   "usage: Only user and assistant roles are supported!");
   EXPECT_CONTAINS(outcome("{{ missing.x }}"), "invalid: chat template: 'missing' is undefined");
   EXPECT_CONTAINS(outcome("x", Json::array()), "usage: ");
-  EXPECT_CONTAINS(outcome("{{ n }}", {{"n", UINT64_MAX}}), "usage: ");
+  EXPECT_EQ(outcome("{{ n }} {{ n + 1 }} {{ n | tojson }}", {{"n", UINT64_MAX}}),
+            "18446744073709551615 18446744073709551616 18446744073709551615");
   Json nested = 1;
   for (int i = 0; i < 1000; ++i) nested = Json::array({std::move(nested)});
   EXPECT_CONTAINS(outcome("{{ x }}", {{"x", std::move(nested)}}), "usage: ");
@@ -135,6 +136,12 @@ INSTANTIATE_TEST_SUITE_P(
         "{% macro m(n) %}{% if n > 1 %}{{ m(n - 1) }}{{ m(n - 2) }}{% endif %}{% endmacro %}{{ m(90) }}",
         "{% set ns = namespace(d={}) %}{% for i in range(99999) %}{% set ns.d = dict(ns.d, **{i | string: 1}) %}"
         "{% endfor %}",
+        "{% set i = 10 ** 4200 %}{% for k in range(99999) %}{% if i == 1e300 %}{% endif %}{% endfor %}",
+        "{% set i = 10 ** 4200 %}{% for k in range(99999) %}{% if (i + k) // 7 ** 99 %}{% endif %}{% endfor %}",
+        "{% set i = 'z' * 2700 %}{% for k in range(99999) %}{% if i | int(0, 36) %}{% endif %}{% endfor %}",
+        "{% set i = 10 ** 4200 %}{% for k in range(99999) %}{% if '%x' % i %}{% endif %}{% endfor %}",
+        "{% set i = 10 ** 4200 %}{% for k in range(99999) %}{% if i | round(-400) %}{% endif %}{% endfor %}",
+        "{% for k in range(99999) %}{% if 3 ** 9000 %}{% endif %}{% endfor %}",
         "{% for i in range(99999) %}{% macro m() %}{{ i }}{% endmacro %}{% endfor %}{{ '{:016777216,}'.format(1) }}"));
 
 INSTANTIATE_TEST_SUITE_P(
