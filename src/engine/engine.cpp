@@ -21,6 +21,7 @@
 #include "text/chat_prompt.h"
 #include "text/gguf_vocabulary.h"
 #include "text/jinja/chat_template.h"
+#include "text/reasoning.h"
 
 namespace megalith {
 
@@ -102,6 +103,7 @@ class InProcessEngine final : public Engine {
   };
   void check_vocabulary() const;
   void read_template();
+  void check_ids(const std::vector<TokenId>& tokens) const;
   void describe(const EngineOptions& options, const GrantedContext& context);
   void serve();
   /// One round of the scheduler's work. An error is of the engine as a whole: it can serve no more.
@@ -223,6 +225,7 @@ void InProcessEngine::describe(const EngineOptions& options, const GrantedContex
 
 void InProcessEngine::read_template() {
   const std::optional<std::string> source = read_chat_template(*checkpoint_);
+  properties_.reasoning_style = reasoning_style_of_template(source.value_or("")).name;
   if (!source) return;
   try {
     template_.emplace(*source);
@@ -245,6 +248,15 @@ std::string InProcessEngine::apply_template(const std::string& variables_json) c
   return render_chat(*template_, tokenizer_.get(), parse_json(variables_json, "the template's variables"));
 }
 
+void InProcessEngine::check_ids(const std::vector<TokenId>& tokens) const {
+  for (const TokenId token : tokens) {
+    if (token < 0 || token >= properties_.vocabulary_size) {
+      throw Error(ErrorKind::kUsage,
+                  fmt::format("token id {} is not in the vocabulary of {} tokens", token, properties_.vocabulary_size));
+    }
+  }
+}
+
 void InProcessEngine::submit(Request request) {
   if (request.prompt.empty()) throw Error(ErrorKind::kUsage, "the prompt is empty: it needs at least one token");
   if (static_cast<int64_t>(request.prompt.size()) > properties_.context_tokens) {
@@ -252,12 +264,8 @@ void InProcessEngine::submit(Request request) {
                 fmt::format("the prompt has {} tokens, but the context is {} tokens; shorten it or raise --ctx",
                             request.prompt.size(), properties_.context_tokens));
   }
-  for (const TokenId token : request.prompt) {
-    if (token < 0 || token >= properties_.vocabulary_size) {
-      throw Error(ErrorKind::kUsage,
-                  fmt::format("token id {} is not in the vocabulary of {} tokens", token, properties_.vocabulary_size));
-    }
-  }
+  check_ids(request.prompt);
+  check_ids(request.shown_controls);
   if (request.max_tokens < -1)
     throw Error(ErrorKind::kUsage, "max_tokens must be -1 (until the context is full) or more");
   if (request.top_logprobs > properties_.vocabulary_size) {

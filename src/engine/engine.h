@@ -50,8 +50,10 @@ struct Request {
   Sampling sampling;
   int32_t max_tokens = -1;        // -1: until the context is full
   std::vector<std::string> stop;  // strings that end the answer and are not part of it
-  int32_t top_logprobs = -1;      // -1: no log-probabilities; n: of the chosen token and of the n likeliest
-  int32_t choice = 0;             // index among several answers to one prompt; part of the random key
+  // Control tokens whose text is part of the events' text, as other tokens' is (marks of reasoning); others have none.
+  std::vector<TokenId> shown_controls;
+  int32_t top_logprobs = -1;  // -1: no log-probabilities; n: of the chosen token and of the n likeliest
+  int32_t choice = 0;         // index among several answers to one prompt; part of the random key
   // Probes for evaluation.
   struct Probes {
     bool prompt_logprobs = false;  // log-probability of each prompt token given those before it, from the second on
@@ -124,6 +126,7 @@ struct EngineProperties {
   int32_t context_tokens = 0;        // granted
   uint64_t kv_bytes_per_token = 0;
   bool has_chat_template = false;
+  std::string reasoning_style;  // of the chat template: a row of text/reasoning.h
   std::optional<TokenId> bos, eos;
   std::string backend, instruction_set;
   int threads = 1;

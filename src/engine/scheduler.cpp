@@ -293,7 +293,10 @@ void Scheduler::choose_token(Sequence& sequence, std::span<const float> logits, 
     event.logprob = found.chosen;
     event.top_logprobs = std::move(found.top);
   }
-  event.text = sequence.detokenizer.push(setup_.tokenizer->bytes(token, Tokenizer::Special::kOmit));
+  const std::vector<TokenId>& shown = sequence.request.shown_controls;
+  const bool is_shown = std::find(shown.begin(), shown.end(), token) != shown.end();
+  const auto special = is_shown ? Tokenizer::Special::kRender : Tokenizer::Special::kOmit;
+  event.text = sequence.detokenizer.push(setup_.tokenizer->bytes(token, special));
   sequence.tokens.push_back(token);
   events.push_back(std::move(event));
   if (sequence.detokenizer.stopped()) {

@@ -99,6 +99,31 @@ std::string error_of(const std::function<void()>& action, ErrorKind kind) {
   return "";
 }
 
+TEST(Engine, ShowsTheTextOfTheControlTokensAskedFor) {
+  const auto engine = open_engine(options_for("qwen2"));
+  const auto is_control = [&](TokenId token) { return engine->detokenize({token}, Tokenizer::Special::kOmit).empty(); };
+  ASSERT_TRUE(is_control(0) && is_control(1));
+  const std::string text = engine->detokenize({1}, Tokenizer::Special::kRender);
+  ASSERT_FALSE(text.empty());
+  Request request = greedy(1, some_prompt(5, 1), 2);
+  request.sampling.logit_bias = {{1, 1e6F}};  // the answer is nothing but this token
+  EXPECT_EQ(ask(*engine, request).text, "");
+  request.shown_controls = {0};
+  EXPECT_EQ(ask(*engine, request).text, "");
+  request.shown_controls = {0, 1};
+  EXPECT_EQ(ask(*engine, request).text, text + text);
+  request.stop = {text};
+  const Answer stopped = ask(*engine, request);
+  EXPECT_EQ(stopped.text, "");
+  EXPECT_EQ(stopped.finished.reason, FinishReason::kStopString);
+  request.shown_controls = {1 << 20};
+  error_of([&] { engine->submit(request); }, ErrorKind::kUsage);
+}
+
+TEST(Engine, NamesTheReasoningStyleOfItsTemplate) {
+  EXPECT_EQ(open_engine(options_for("qwen2"))->properties().reasoning_style, "think");
+}
+
 TEST(Engine, GreedyContinuationsAreThoseOfTransformers) {
   for (const std::string name : {"llama", "qwen2"}) {
     std::ifstream file(std::string(MEGALITH_TEST_DATA) + "/models/data/" + name + ".json");
