@@ -72,6 +72,6 @@ def disagreement(theirs, ours):
         return "other text" if "output" in ours else "error here only"
     if "output" in ours:
         return "error there only"
-    if "raised" in theirs and not (ours["kind"] == "usage" and ours["error"].startswith(theirs["raised"] + " (line ")):
+    if "raised" in theirs and not (ours["kind"] == "usage" and ours["error"].startswith(theirs["raised"].replace("\0", "\\0") + " (line ")):
         return "other message"
     return None
