@@ -76,6 +76,8 @@ Environment read_environment(const Variable& variable) {
   }
 
   const std::string caches = folder("XDG_CACHE_HOME").value_or(home + "/.cache");
+  environment.home = home;
+  environment.state_dir = folder("XDG_STATE_HOME").value_or(home + "/.local/state") + "/megalith";
   environment.cache_dir = folder("MEGALITH_CACHE").value_or(caches + "/megalith");
   const std::string hugging_face_home = folder("HF_HOME").value_or(caches + "/huggingface");
   environment.hugging_face_cache = folder("HF_HUB_CACHE").value_or(hugging_face_home + "/hub");
@@ -91,7 +93,7 @@ Environment read_environment(const Variable& variable) {
   }
 
   environment.offline = is_true(variable, "HF_HUB_OFFLINE");
-  environment.no_color = text(variable, "NO_COLOR").has_value();
+  environment.no_color = text(variable, "NO_COLOR").has_value() || text(variable, "TERM") == "dumb";
   return environment;
 }
 

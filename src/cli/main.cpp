@@ -201,8 +201,6 @@ void run_command(int argc, const char* const* argv) {
 
 }  // namespace
 
-void Console::note(std::string_view text) { error.try_write(fmt::format("note: {}\n", printable(text))); }
-
 }  // namespace megalith::cli
 
 int main(int argc, char** argv) {

@@ -3,9 +3,9 @@
 #include <fmt/format.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
+#include <utf8proc.h>
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
 #include <cstring>
 #include <utility>
@@ -42,16 +42,6 @@ std::string escape_controls(std::string_view text, Controls controls) {
   }
   return shown;
 }
-
-// Blocks that terminals draw two columns wide, coarsely; enough to keep the columns of a table straight.
-constexpr std::array<std::pair<uint32_t, uint32_t>, 8> kWide{{{0x1100, 0x115F},
-                                                              {0x2E80, 0xA4CF},
-                                                              {0xAC00, 0xD7A3},
-                                                              {0xF900, 0xFAFF},
-                                                              {0xFE30, 0xFE6F},
-                                                              {0xFF00, 0xFF60},
-                                                              {0x1F300, 0x1FAFF},
-                                                              {0x20000, 0x3FFFD}}};
 
 }  // namespace
 
@@ -101,10 +91,7 @@ int display_width(std::string_view text) {
   int width = 0;
   for (size_t at = 0; at < text.size();) {
     const Utf8Step step = decode_utf8(text, at);
-    const bool wide = std::any_of(kWide.begin(), kWide.end(), [&](const auto& range) {
-      return step.code_point >= range.first && step.code_point <= range.second;
-    });
-    width += wide ? 2 : 1;
+    width += utf8proc_charwidth(static_cast<utf8proc_int32_t>(step.code_point));
     at += step.length_bytes;
   }
   return width;

@@ -17,6 +17,8 @@ class Output {
   Output(int descriptor, Colour colour);
 
   bool is_terminal() const { return is_terminal_; }
+  /// True for a terminal that may be sent styles.
+  bool has_styles() const { return colour_; }
   /// Width of the terminal; 100 where there is none.
   int columns() const;
   /// Writes all of it now. Throws ClosedPipe, or kRuntime with the system's reason (a full disk).
@@ -86,7 +88,8 @@ class Progress {
   bool shown_ = false;
 };
 
-/// Columns that a text takes on a terminal: one for each character, two for wide East Asian ones and emoji.
+/// Columns that a text takes on a terminal: one for each character, two for wide East Asian ones and emoji, none for
+/// combining marks, joiners and controls.
 int display_width(std::string_view text);
 
 /// "134.5 M": a count for people.

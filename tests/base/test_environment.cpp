@@ -19,6 +19,9 @@ Environment read(const std::map<std::string, std::string>& variables) {
 
 TEST(Environment, HasDefaultsBelowHome) {
   const Environment environment = read({{"HOME", "/hda"}});
+  EXPECT_EQ(environment.home, "/hda");
+  EXPECT_EQ(environment.state_dir, "/hda/.local/state/megalith");
+  EXPECT_EQ(read({{"HOME", "/hda"}, {"XDG_STATE_HOME", "~/s"}}).state_dir, "/hda/s/megalith");
   EXPECT_EQ(environment.cache_dir, "/hda/.cache/megalith");
   EXPECT_EQ(environment.hugging_face_cache, "/hda/.cache/huggingface/hub");
   EXPECT_EQ(environment.lm_studio_models, "/hda/.lmstudio/models");
@@ -68,6 +71,8 @@ TEST(Environment, Switches) {
   EXPECT_FALSE(read({{"HF_HUB_OFFLINE", "0"}}).offline);
   EXPECT_TRUE(read({{"NO_COLOR", "0"}}).no_color);  // no-color.org: any value but the empty one
   EXPECT_FALSE(read({{"NO_COLOR", ""}}).no_color);
+  EXPECT_TRUE(read({{"TERM", "dumb"}}).no_color);
+  EXPECT_FALSE(read({{"TERM", "xterm"}}).no_color);
   EXPECT_EQ(read({{"MEGALITH_ISA", "avx2"}}).instruction_set, "avx2");
 }
 
