@@ -93,7 +93,8 @@ Environment read_environment(const Variable& variable) {
   }
 
   environment.offline = is_true(variable, "HF_HUB_OFFLINE");
-  environment.no_color = text(variable, "NO_COLOR").has_value() || text(variable, "TERM") == "dumb";
+  environment.dumb_terminal = text(variable, "TERM") == "dumb";
+  environment.no_color = text(variable, "NO_COLOR").has_value() || environment.dumb_terminal;
   return environment;
 }
 

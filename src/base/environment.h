@@ -17,6 +17,7 @@ struct Environment {
   std::string ollama_models;  // OLLAMA_MODELS, else ~/.ollama/models, or the Linux service's folder if only that exists
   std::string lm_studio_models;  // ~/.lmstudio/models
   bool offline = false;          // HF_HUB_OFFLINE
+  bool dumb_terminal = false;    // TERM=dumb: obeys no escapes
   bool no_color = false;         // NO_COLOR set and not empty, or TERM=dumb
 };
 

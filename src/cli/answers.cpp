@@ -12,7 +12,15 @@ namespace {
 
 double per_second(double count, double milliseconds) { return milliseconds > 0 ? 1000 * count / milliseconds : 0; }
 
-std::string statistics(const Event& finished, bool greedy) {
+Json logprobs_json(const Engine& engine, const TokenLogprob& scored) {
+  return {{"token", scored.token},
+          {"text", engine.detokenize({scored.token}, Tokenizer::Special::kRender)},
+          {"logprob", scored.logprob}};
+}
+
+}  // namespace
+
+std::string statistics_line(const Event& finished, bool greedy) {
   const Usage& usage = finished.usage;
   const Timings& timings = finished.timings;
   const int32_t read = usage.prompt_tokens - usage.cached_tokens;
@@ -29,14 +37,6 @@ std::string statistics(const Event& finished, bool greedy) {
   if (finished.reason == FinishReason::kLength) line += " | stopped at the length limit";
   return line;
 }
-
-Json logprobs_json(const Engine& engine, const TokenLogprob& scored) {
-  return {{"token", scored.token},
-          {"text", engine.detokenize({scored.token}, Tokenizer::Special::kRender)},
-          {"logprob", scored.logprob}};
-}
-
-}  // namespace
 
 void Answers::take_token(const Event& event) {
   Answer& answer = answers_.at(event.request);
@@ -87,7 +87,7 @@ void Answers::write_heading(size_t choice) {
 
 void Answers::write_statistics(const Event& finished) {
   if (!options_.statistics && !console_.error.is_terminal()) return;
-  const std::string line = statistics(finished, options_.greedy);
+  const std::string line = statistics_line(finished, options_.greedy);
   console_.error.try_write(console_.error.dim(line) + "\n");
 }
 

@@ -17,6 +17,9 @@ struct AnswersOptions {
   bool greedy = false;      // no seed to report
 };
 
+/// "prompt 12 tokens, 345.6 t/s | answer ...". `greedy`: no seed to report.
+std::string statistics_line(const Event& finished, bool greedy);
+
 /// Answers are keyed by their choice index, which is their request's id too. The first is written as its tokens come,
 /// the others, which are computed beside it, after it.
 class Answers {

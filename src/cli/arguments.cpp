@@ -21,6 +21,12 @@
 
 namespace megalith::cli {
 
+namespace {
+
+constexpr uint64_t kMostTokens = 1 << 30;
+
+}  // namespace
+
 void ModelArgument::add_to(CLI::App& app) {
   app.add_option(
          "MODEL", positional,
@@ -86,6 +92,23 @@ void add_pre_tokenizer_option(CLI::App& app, std::string& name) {
   app.add_option("--pre-tokenizer", name,
                  "How the model's makers cut text into words, such as llama-bpe [as its file says]")
       ->type_name("NAME");
+}
+
+void add_max_tokens_option(CLI::App& app, int32_t& tokens) {
+  app.add_option("-n,--max-tokens", tokens, "End after N tokens; -1: when the model ends or the context is full")
+      ->type_name("N")
+      ->transform(whole_number(-1, kMostTokens, "a number of tokens"));
+}
+
+void add_stop_option(CLI::App& app, std::vector<std::string>& stop) {
+  app.add_option("--stop", stop, "End before this text; may be repeated")->type_name("TEXT")->allow_extra_args(false);
+}
+
+void check_stop_strings(const std::vector<std::string>& stop) {
+  for (const std::string& text : stop) {
+    if (text.empty()) throw Error(ErrorKind::kUsage, "--stop is empty; give the text that ends the answer");
+    require_utf8(text, "the text of --stop");
+  }
 }
 
 std::vector<TokenId> parse_token_ids(std::string_view text) {

@@ -35,6 +35,13 @@ CLI::Validator whole_number(int64_t low, uint64_t high, const std::string& what)
 /// --pre-tokenizer NAME: how text is cut into words, where the model's file does not say or names what is unknown.
 void add_pre_tokenizer_option(CLI::App& app, std::string& name);
 
+/// -n: `tokens` after which an answer ends.
+void add_max_tokens_option(CLI::App& app, int32_t& tokens);
+/// --stop, which may be repeated.
+void add_stop_option(CLI::App& app, std::vector<std::string>& stop);
+/// Throws kUsage if one is empty or not UTF-8.
+void check_stop_strings(const std::vector<std::string>& stop);
+
 /// "1 2 3", "1,2,3" or "[1, 2, 3]". Throws kUsage naming what is not a token id.
 std::vector<TokenId> parse_token_ids(std::string_view text);
 

@@ -31,6 +31,7 @@ struct Command {
 };
 
 Action define_run(CLI::App& app);
+Action define_chat(CLI::App& app);
 Action define_inspect(CLI::App& app);
 Action define_tokenize(CLI::App& app);
 Action define_template(CLI::App& app);

@@ -32,6 +32,14 @@ constexpr std::array kCommands{
 The model's chat template is applied when its file has one; --raw completes plain text.
 Ctrl-C ends the answer (exit code 130).)",
             define_run},
+    Command{"chat", "A conversation, with history", R"(Examples:
+  megalith chat smollm2
+  megalith chat model.gguf --system "Answer briefly." --temp 0.2
+  megalith chat model.gguf --reasoning fold
+  printf 'Hi\nAnd in French?\n' | megalith chat smollm2      one message a line, answers on standard output
+/help in the chat lists its commands. Ctrl-C stops an answer, Ctrl-D or /quit leaves. What is typed is kept in
+~/.local/state/megalith/chat_history, for the arrow keys of the next chat; --no-history keeps nothing.)",
+            define_chat},
     Command{"inspect", "What a model file holds and what it costs to run", R"(Examples:
   megalith inspect smollm2
   megalith inspect model.gguf --tensors
@@ -112,6 +120,7 @@ void define_commands(CommandLine& line) {
   app.footer(
       "Examples:\n"
       "  megalith run smollm2 \"Why is the sky blue?\"\n"
+      "  megalith chat smollm2\n"
       "  megalith list\n"
       "  megalith COMMAND --help\n"
       "Exit codes: 0 done, 1 failed while running, 2 wrong usage, 3 model not found, 4 model file invalid or\n"

@@ -20,7 +20,6 @@ namespace megalith::cli {
 
 namespace {
 
-constexpr uint64_t kMostTokens = 1 << 30;
 constexpr uint64_t kMostChoices = 1000;
 // Choices beyond these wait for their turn: each that runs has memory for a whole context of its own.
 constexpr int32_t kChoicesAtOnce = 8;
@@ -124,10 +123,7 @@ AnswersOptions answers_options(const RunArguments& arguments, const Sampling& sa
 
 void check_texts(const RunArguments& arguments) {
   require_utf8(arguments.system, "the system text (--system)");
-  for (const std::string& stop : arguments.stop) {
-    if (stop.empty()) throw Error(ErrorKind::kUsage, "--stop is empty; give the text that ends the answer");
-    require_utf8(stop, "the text of --stop");
-  }
+  check_stop_strings(arguments.stop);
 }
 
 std::string resolve(const std::string& model, const Environment& environment) {
@@ -195,13 +191,8 @@ Action define_run(CLI::App& app) {
       app.add_flag("--raw", arguments->raw, "Complete the prompt as plain text, without the chat template");
   arguments->system_option->excludes(raw)->excludes(arguments->tokens_option);
   raw->excludes(arguments->tokens_option);
-  app.add_option("-n,--max-tokens", arguments->max_tokens,
-                 "End after N tokens; -1: when the model ends or the context is full")
-      ->type_name("N")
-      ->transform(whole_number(-1, kMostTokens, "a number of tokens"));
-  app.add_option("--stop", arguments->stop, "End before this text; may be repeated")
-      ->type_name("TEXT")
-      ->allow_extra_args(false);
+  add_max_tokens_option(app, arguments->max_tokens);
+  add_stop_option(app, arguments->stop);
   app.add_option("--choices", arguments->choices, "Answers to draw, each with random numbers of its own [1]")
       ->type_name("N")
       ->transform(whole_number(1, kMostChoices, "a number of answers"));

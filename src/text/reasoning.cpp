@@ -25,12 +25,12 @@ constexpr std::array<std::string_view, 6> kHarmony{"<|channel|>", "<|message|>",
                                                    "<|end|>",     "<|return|>",  "<|call|>"};
 
 constexpr std::array kStyles{
-    ReasoningStyle{"harmony", ReasoningStyle::Kind::kChannels, kHarmony, "thinking"},
-    ReasoningStyle{"thought", ReasoningStyle::Kind::kTags, kThought, "reasoning_content"},
-    ReasoningStyle{"seed", ReasoningStyle::Kind::kTags, kSeed, "reasoning_content"},
-    ReasoningStyle{"brackets", ReasoningStyle::Kind::kTags, kBrackets, "reasoning_content"},
-    ReasoningStyle{"command", ReasoningStyle::Kind::kTags, kCommand, "reasoning_content"},
-    ReasoningStyle{"think", ReasoningStyle::Kind::kTags, kThink, "reasoning_content"},
+    ReasoningStyle{"harmony", ReasoningStyle::Kind::kChannels, kHarmony},
+    ReasoningStyle{"thought", ReasoningStyle::Kind::kTags, kThought},
+    ReasoningStyle{"seed", ReasoningStyle::Kind::kTags, kSeed},
+    ReasoningStyle{"brackets", ReasoningStyle::Kind::kTags, kBrackets},
+    ReasoningStyle{"command", ReasoningStyle::Kind::kTags, kCommand},
+    ReasoningStyle{"think", ReasoningStyle::Kind::kTags, kThink},
 };
 
 void add(std::vector<Piece>& pieces, Piece::Kind kind, std::string_view text) {

@@ -17,8 +17,6 @@ struct ReasoningStyle {
   std::string_view name;
   Kind kind;
   std::span<const std::string_view> marks;
-  /// The field of an assistant's message in which templates of this style look for its reasoning.
-  std::string_view message_field;
 };
 
 /// All styles; the last, `think`, is the one of a template that shows no other.

@@ -11,7 +11,7 @@ class GgufFile:
     """`data`: the whole file. `keys`: key -> its offset. `values`: key -> (offset of the value, type). `tensors`: name -> offsets and shape."""
 
     def __init__(self, path):
-        self.data = bytearray(path.read_bytes())
+        self.data = bytearray(path if isinstance(path, bytes) else path.read_bytes())
         self.at = 24
         tensor_count, value_count = struct.unpack_from("<QQ", self.data, 8)
         self.keys, self.values, self.tensors = {}, {}, {}
@@ -72,7 +72,7 @@ class GgufFile:
     def hide(self, key):
         """Gives a key a name that means nothing, so that the file is as if it were not there."""
         at = self.keys[key]
-        self.data[at:at + len(key)] = b"x" * len(key)
+        self.data[at:at + len(key)] = key.encode()[::-1]
         return self
 
     def rename_tensor(self, name, new_name):
@@ -83,12 +83,29 @@ class GgufFile:
     def tensor_at(self, name):
         return self.data_at + self.tensors[name]["offset"]
 
+    def set_floats(self, name, values):
+        """Replaces a whole tensor of F32."""
+        encoded = struct.pack(f"<{len(values)}f", *values)
+        at = self.tensor_at(name)
+        self.data[at:at + len(encoded)] = encoded
+
     def with_text(self, key, text):
         """The file with one more string among its metadata."""
-        def string(value):
-            encoded = value.encode()
-            return struct.pack("<Q", len(encoded)) + encoded
-        header = self.data[:self.end_of_values] + string(key) + struct.pack("<I", STRING) + string(text)
+        return self._with_value(key, struct.pack("<I", STRING) + self._encoded(text))
+
+    def with_list(self, key, values):
+        """The file with one more list among its metadata, of strings or of 32-bit integers."""
+        kind = 5 if values and isinstance(values[0], int) else STRING
+        elements = b"".join(self._encoded(value) if kind == STRING else struct.pack("<i", value) for value in values)
+        return self._with_value(key, struct.pack("<IIQ", ARRAY, kind, len(values)) + elements)
+
+    @staticmethod
+    def _encoded(text):
+        encoded = text.encode()
+        return struct.pack("<Q", len(encoded)) + encoded
+
+    def _with_value(self, key, typed_value):
+        header = self.data[:self.end_of_values] + self._encoded(key) + typed_value
         header += self.data[self.end_of_values:self.end_of_header]
         (count,) = struct.unpack_from("<Q", header, 16)
         struct.pack_into("<Q", header, 16, count + 1)
