@@ -340,7 +340,7 @@ class WordMatcher {
         }
       }
       if (position >= text_.size()) return false;
-      ++scratch_.work_;
+      step_back();
       position += length;
     }
   }
@@ -467,7 +467,7 @@ class WordMatcher {
   bool resume(size_t base, uint32_t& node_index, size_t& position) {
     std::vector<Frame>& frames = scratch_.frames_;
     while (frames.size() > base) {
-      if (++scratch_.work_ > scratch_.work_limit_ && !scratch_.remembers_) start_to_remember();
+      step_back();
       Frame& frame = frames.back();
       const Node& node = pattern_.nodes_[frame.node];
       switch (frame.resume) {
@@ -643,6 +643,11 @@ class WordMatcher {
     const bool word_before = position > 0 && is_word(before(position));
     const bool word_after = position < size && is_word(position);
     return (word_before != word_after) == (kind == Kind::kWordBorder);
+  }
+
+  /// What was tried has failed: one more step, and perhaps one too many.
+  void step_back() {
+    if (++scratch_.work_ > scratch_.work_limit_ && !scratch_.remembers_) start_to_remember();
   }
 
   void start_to_remember() {

@@ -22,28 +22,80 @@ from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalize
 
 DATA = pathlib.Path(__file__).resolve().parent.parent / "text" / "data"
 
-CL100K = (r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}%s| ?[^\s\p{L}\p{N}]+[\r\n]*"
-          r"|\s*[\r\n]+|\s+(?!\S)|\s+")
+CONTRACTIONS = "(?i:'s|'t|'re|'ve|'m|'ll|'d)"
+SPACES = r"|\s*[\r\n]+|\s+(?!\S)|\s+"
+CL100K = CONTRACTIONS + r"|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}%s| ?[^\s\p{L}\p{N}]+[\r\n]*" + SPACES
+UPPER, LOWER = r"\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}%s", r"\p{Ll}\p{Lm}\p{Lo}\p{M}%s"
 
 
-def split_cl100k(numbers):
-    return pre_tokenizers.Sequence([
-        pre_tokenizers.Split(Regex(CL100K % numbers), "isolated"),
-        pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
-    ])
+def o200k(contractions, numbers, symbols, without=""):
+    """Words of upper case and then lower case letters; `without` is intersected with their classes."""
+    upper, lower = f"[{UPPER % without}]", f"[{LOWER % without}]"
+    prefix = r"[^\r\n\p{L}\p{N}]?"
+    return (f"{prefix}{upper}*{lower}+{contractions}|{prefix}{upper}+{lower}*{contractions}|{numbers}|{symbols}" + SPACES)
 
+
+GPT4O = o200k(CONTRACTIONS + "?", r"\p{N}{1,3}", r" ?[^\s\p{L}\p{N}]+[\r\n/]*")
+DEEPSEEK_LETTERS = (
+    r"\s?[A-Za-zµÀ-ÖØ-öø-ƺƼ-ƿǄ-ʓʕ-ʯͰ-ͳͶͷͻ-ͽͿΆΈ-ΊΌΎ-ΡΣ-ϵϷ-ҁҊ-ԯԱ-ՖႠ-ჅᎠ-Ᏽᏸ-ᏽᲐ-ᲺᲽ-Ჿᴀ-ᴫᵫ-ᵷᵹ-ᶚḀ-ἕἘ-Ἕἠ-ὅ"
+    r"Ὀ-Ὅὐ-ὗὙὛὝὟ-ώᾀ-ᾴᾶ-ᾼιῂ-ῄῆ-ῌῐ-ΐῖ-Ίῠ-Ῥῲ-ῴῶ-ῼℂℇℊ-ℓℕℙ-ℝℤΩℨK-ℭℯ-ℴℹℼ-ℿⅅ-ⅉⅎↃↄⰀ-ⱻⱾ-ⳤⳫ-ⳮⳲⳳꙀ-ꙭꚀ-ꚛꜢ-ꝯꝱ-ꞇ"
+    r"Ꞌ-ꞎꭰ-ꮿﬀ-ﬆﬓ-ﬗＡ-Ｚａ-ｚ𐐀-𐑏𐒰-𐓓𐓘-𐓻𐲀-𐲲𐳀-𐳲𑢠-𑣟𞤀-𞥃]+")
+DEEPSEEK_V3 = (r"""[!"#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~][A-Za-z]+|[^""" + "\r\n" + r"\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+| ?[\p{P}\p{S}]+"
+               + "[\r\n]*" + r"|\s*" + "[\r\n]+" + r"|\s+(?!\S)|\s+")
+
+
+def splits(*expressions):
+    """Splits that isolate their matches, one after another, or other steps; then bytes."""
+    steps = [pre_tokenizers.Split(Regex(step), "isolated") if isinstance(step, str) else step for step in expressions]
+    return pre_tokenizers.Sequence([*steps, pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)])
+
+
+GPT2 = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True)
+DIGITS = pre_tokenizers.Digits(individual_digits=True)
+BLOOM = r" ?[^(\s|[.,!?…。，、।۔،])]+"
 
 # name of tokenizer.ggml.pre: (normaliser, pre-tokenizer, ignore_merges)
 PIPELINES = {
-    "gpt-2": (None, pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True), False),
-    "smollm": (None, pre_tokenizers.Sequence([
-        pre_tokenizers.Digits(individual_digits=True),
-        pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True),
-    ]), False),
-    "qwen2": (normalizers.NFC(), split_cl100k(""), False),
-    "llama-bpe": (None, split_cl100k("{1,3}"), True),
-    "smaug-bpe": (None, split_cl100k("{1,3}"), False),
+    "gpt-2": (None, GPT2, False),
+    "gpt-neox": (normalizers.NFC(), GPT2, False),
+    "smollm": (None, pre_tokenizers.Sequence([DIGITS, GPT2]), False),
+    "command-r": (normalizers.NFC(), pre_tokenizers.Sequence([DIGITS, GPT2]), False),
+    "qwen2": (normalizers.NFC(), splits(CL100K % ""), False),
+    "qwen35": (normalizers.NFC(), splits(CONTRACTIONS + r"|[^\r\n\p{L}\p{N}]?[\p{L}\p{M}]+|\p{N}| ?[^\s\p{L}\p{M}\p{N}]+[\r\n]*"
+                                         + SPACES), False),
+    "stablelm2": (None, splits(CL100K % ""), False),
+    "llama-bpe": (None, splits(CL100K % "{1,3}"), True),
+    "smaug-bpe": (None, splits(CL100K % "{1,3}"), False),
+    "gpt-4o": (None, splits(GPT4O), True),
+    "tekken": (None, splits(o200k("", r"\p{N}", r" ?[^\s\p{L}\p{N}]+[\r\n/]*")), True),
+    "kimi-k2": (None, splits(r"[\p{Han}]+|" + o200k(CONTRACTIONS + "?", r"\p{N}{1,3}", r" ?[^\s\p{L}\p{N}]+[\r\n]*",
+                                                    r"&&[^\p{Han}]")), True),
+    "deepseek-v3": (None, splits(r"\p{N}{1,3}", "[一-龥\u3040-ゟ゠-ヿ]+", DEEPSEEK_V3), False),
+    "deepseek-llm": (None, splits("[\r\n]", DEEPSEEK_LETTERS, r"\s?[!-/:-~！-／：-～‘-‟　-。]+", r"\s+$",
+                                  "[一-龥ࠀ-一가-\ud7ff]+", DIGITS), False),
+    "deepseek-coder": (None, splits("[\r\n]", r"\s?\p{L}+", r"\s?\p{P}+", "[一-龥ࠀ-一가-\ud7ff]+", DIGITS), False),
+    "falcon": (None, pre_tokenizers.Sequence([
+        pre_tokenizers.Punctuation("contiguous"), GPT2, pre_tokenizers.Digits(individual_digits=False),
+        pre_tokenizers.Split(Regex("[0-9][0-9][0-9]"), "isolated")]), False),
+    "superbpe": (None, splits(r"\p{N}+", r"(?=(\d{3})+(?!\d))"), False),
+    "bailingmoe": (None, splits(r"'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]++[\r\n]*|\s*[\r\n]"
+                                r"|\s+(?!\S)|\s+"), False),
+    "seed-coder": (None, splits(CONTRACTIONS + r"|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1}| ?[^\s\p{L}\p{N}\r\n]+" + SPACES), False),
+    "minicpm5": (None, splits(r"\p{N}{1,3}", CL100K % "+"), True),
+    "exaone-moe": (None, splits(CONTRACTIONS + r"|[^\r\n\p{L}\p{N}]?(?:\p{L}\p{M}*(?: \p{L}\p{M}*)*)+|\p{N}"
+                                r"| ?[^\s\p{L}\p{N}]+[\r\n/]?|\s*[\r\n]|\s+(?!\S)|\s+"), False),
+    "tiny_aya": (None, splits(r"\d{1,3}(?=(?:\d{3})*\b)", GPT4O), False),
+    "jais-2": (None, splits(CL100K.replace(r"\s+(?!\S)|\s+", "") % "{1,3}"
+                            + "".join(rf"\s{{{n}}}(?!\S)|" for n in (512, 256, 128, 64, 32, 16, 8, 4, "1,2")) + r"\s{1}"), False),
+    "laguna": (None, splits(r"[^\n]+|[\n]+", CL100K % ""), False),
+    "youtu": (None, splits("[가-힣ㄱ-ㆎ]+|[！…“”‘’—：；，、-〿︰-﹏]+|[ㄅ-ㄯ]+|[一-龥\u3040-ゟ゠-ヿ]+",
+                           o200k(CONTRACTIONS + "?", r"\p{N}", r" ?[^\s\p{L}\p{N}]+[\r\n/]*")), True),
+    "bloom": (None, splits(BLOOM), False),
+    "viking": (None, splits(BLOOM, r"\p{N}"), False),
 }
+
+# The rows whose goldens are tokens too; those of all are the words.
+TOKENS_OF = ["gpt-2", "smollm", "qwen2", "llama-bpe", "smaug-bpe"]
 
 CONTROL, USER_DEFINED = 3, 4
 SPECIAL = [("<|endoftext|>", CONTROL), ("<|im_start|>", CONTROL), ("<|im_end|>", CONTROL), ("<|im|>", CONTROL),
@@ -113,6 +165,16 @@ FRAGMENTS = [
     "a", "Z", "the", "Hello", "WORLD", "straße", "日本", "語です", "안녕", "привет", "שלום", "مرحبا", "नमस्ते", "ไทย", "ª", "ʼn", "ʰ",
     "<|endoftext|>", "<|im_start|>", "<|im_end|>", "<|im|>", "<|im", "<|im_end|", "<tool_call>", "</tool_call>", "<tool",
     "<<tool_call>>", "<|im_start|>user\n", "<|im_<|im_end|>",
+]
+
+
+# What the rows differ in.
+WORD_STRINGS = [
+    "HTTPServer XMLHttpRequest aB Ab AB'S Ab'S ab'LL IDs're ǅungla ʰx ªb", "漢字かなカナ한글 ab漢字cd 漢字ABC。漢 字、字", "中文abc中文ABC中文123 12中文",
+    "1234567890123 12,345,678.90 1234567a 123456٣٤٥ 1 12 123 1234", "½²³¼ x²y³ Ⅷ① ò²ó³ 10½", "/usr/lib//x\n/*c*/ //\n a/b !/ ?\n/\n",
+    "#include a.b(c) 'quoted' \"x\" !bang ¡x «y» $a +b `c` ~d =e", "\n\n\n  a\r\n\r\n b \n \n", "a\u0301b\u0301 नमस्ते x\u0301\u0301 \u0301a", " " * 700 + "x",
+    "a b c d  e f 가 나 다", "…“”‘’—：；，。、，،؟ a。b ！x ？", "ㄅㄆㄇ ㄱㄴ 한글ㄱ", "it's IT'S don'T we'LLx '\u017f 'RE", "one\ntwo\n\nthree\r\rfour",
+    "\u0e2a\u0e27\u0e31\u0e2a\u0e14\u0e35 123\u0e51\u0e52\u0e53", "end   ", "end \n ", "\t\tx\t y\u00a0z\u3000w \u2003v",
 ]
 
 
@@ -288,6 +350,7 @@ def write_sentence_piece():
 
 
 def main():
+    write_words()
     pipelines = write_sentence_piece()
     vocabulary, merges = train()
     # A whole word that its own merges do not lead to: ignore_merges shows.
@@ -301,6 +364,8 @@ def main():
     for pre in PIPELINES:
         tokenizer = reference(pre, vocabulary, merges, special)
         pipelines[pre] = without_tables(tokenizer)
+        if pre not in TOKENS_OF:
+            continue
         plain = [encode(tokenizer, text, parse_special=False) for text in strings]
         goldens["tokens"][pre] = plain
         # Only those that differ from the ones above; [index of the string, tokens].
@@ -314,6 +379,21 @@ def main():
     })
     write(DATA / "tokenizer_goldens.json", goldens)
     write(DATA / "tokenizer_pipelines.json", pipelines)
+
+
+def write_words():
+    """For every row the lengths of the words in bytes, one digit of base 36 each or, of longer ones, "(number)"."""
+    digits = "0123456789abcdefghijklmnopqrstuvwxyz"
+    strings = CORPUS + FRAGMENTS + WORD_STRINGS + sample_strings(200, seed=5)
+    goldens = {"strings": strings, "lengths": {}}
+    for pre, (normaliser, pre_tokenizer, _) in PIPELINES.items():
+        rows = []
+        for text in strings:
+            text = normaliser.normalize_str(text) if normaliser is not None else text
+            lengths = [len(piece) for piece, _ in pre_tokenizer.pre_tokenize_str(text)]  # a character is a byte here
+            rows.append("".join(digits[length] if length < 36 else f"({length})" for length in lengths))
+        goldens["lengths"][pre] = rows
+    write(DATA / "word_goldens.json", goldens)
 
 
 def write(path, value):
