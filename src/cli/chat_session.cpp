@@ -137,13 +137,13 @@ std::optional<std::string> ChatSession::read_text() {
 bool ChatSession::handle(const std::string& text) {
   require_utf8(text, "the message");
   const ChatInput input = parse_chat_input(text);
-  if (input.command) return obey(input);
+  if (input.command) return obey(*input.command, input);
   send(input.text);
   return true;
 }
 
-bool ChatSession::obey(const ChatInput& input) {
-  switch (input.command.value()) {
+bool ChatSession::obey(ChatCommand command, const ChatInput& input) {
+  switch (command) {
     case ChatCommand::kHelp:
       help();
       break;

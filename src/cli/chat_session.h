@@ -43,7 +43,7 @@ class ChatSession {
   void greet();
   /// False at /quit.
   bool handle(const std::string& text);
-  bool obey(const ChatInput& input);
+  bool obey(ChatCommand command, const ChatInput& input);
 
   void send(const std::string& text);
   void regenerate();

@@ -118,9 +118,10 @@ LineEditor::LineEditor(ConversationSignals& signals, const LineEditorOptions& op
   history_w(history_, &event, H_SETSIZE, kHistoryEntries);
   el_wset(edit_, EL_HIST, history_w, history_);
   el_source(edit_, nullptr);  // the user's own .editrc
-  el_set(edit_, EL_ADDFN, "chat-paste", "Take pasted text", &LineEditor::on_paste);
-  el_set(edit_, EL_ADDFN, "chat-line-end", "Begin a new line of the text", &LineEditor::on_line_end);
-  el_set(edit_, EL_ADDFN, "chat-complete", "Complete a command", &LineEditor::on_complete);
+  // The wide form keeps these texts where they are; el_set would copy and never free them.
+  el_wset(edit_, EL_ADDFN, L"chat-paste", L"Take pasted text", &LineEditor::on_paste);
+  el_wset(edit_, EL_ADDFN, L"chat-line-end", L"Begin a new line of the text", &LineEditor::on_line_end);
+  el_wset(edit_, EL_ADDFN, L"chat-complete", L"Complete a command", &LineEditor::on_complete);
   const char* const end = nullptr;
   el_set(edit_, EL_BIND, "\\e[200~", "chat-paste", end);
   el_set(edit_, EL_BIND, "\\e^M", "chat-line-end", end);
