@@ -6,6 +6,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#ifdef __linux__
+#include <sys/syscall.h>
+#endif
+
 #include <array>
 #include <atomic>
 #include <cerrno>
@@ -43,6 +47,17 @@ constinit Registry registry;
 
 static_assert(std::atomic<uintptr_t>::is_always_lock_free && std::atomic<bool>::is_always_lock_free);
 
+/// Inside a signal handler, so the system is called without anyone in between: a thread sanitizer would take mmap for a
+/// write to all those pages, which races with whoever reads there.
+bool map_zeros(uintptr_t begin, size_t bytes) {
+  constexpr int kFlags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED;
+#ifdef __linux__
+  return syscall(SYS_mmap, begin, bytes, PROT_READ, kFlags, -1, 0) == static_cast<long>(begin);
+#else
+  return mmap(reinterpret_cast<void*>(begin), bytes, PROT_READ, kFlags, -1, 0) != MAP_FAILED;
+#endif
+}
+
 /// Puts zero pages over the lost part of a mapping; false if `address` lies in none.
 bool heal(uintptr_t address) {
   const size_t n_slots = registry.used_slots.load(std::memory_order_acquire);
@@ -55,9 +70,7 @@ bool heal(uintptr_t address) {
     slot.damaged.store(true, std::memory_order_seq_cst);
     // A truncated file has lost everything from here to its end: one mapping instead of a fault per page.
     const uintptr_t page = address / registry.page_bytes * registry.page_bytes;
-    void* zeros =
-        mmap(reinterpret_cast<void*>(page), end - page, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
-    return zeros != MAP_FAILED;
+    return map_zeros(page, end - page);
   }
   return false;
 }
