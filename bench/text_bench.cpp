@@ -1,7 +1,7 @@
 // How fast a tokenizer loads and encodes, one thread. Timed by the thread's CPU time, so that neighbours on a shared
 // machine count less; best of the rounds.
 //   text_bench MODEL.gguf|FOLDER TEXT_FILE [ROUNDS]
-// FOLDER needs a tokenizer.json, no weights. bench/compare/tokenizers.py runs it beside the package `tokenizers`.
+// FOLDER needs a tokenizer.json, no weights. bench/compare/tokenizer_speed.py runs it beside the package `tokenizers`.
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>

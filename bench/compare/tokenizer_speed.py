@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Runs our tokenizer and the package `tokenizers` on the same vocabulary and text, interleaved, and prints a table.
 
-usage: bench/compare/tokenizers.py FOLDER... [--gguf MODEL.gguf] [--text FILE] [--rounds 3]
+usage: bench/compare/tokenizer_speed.py FOLDER... [--gguf MODEL.gguf] [--text FILE] [--rounds 3]
                                    [--bench build/release/bench/text_bench]
 
 FOLDER holds a tokenizer.json. Without --text, 10 MB are mixed from this tree's files, documents in several scripts and
