@@ -35,7 +35,7 @@ PipelineTokenizer::PipelineTokenizer(std::unique_ptr<const TokenTable> table, st
 }
 
 void PipelineTokenizer::index_added_tokens() {
-  for (const AddedToken& token : *vocabulary().added) {
+  for (const AddedToken& token : settled(vocabulary().added)) {
     const std::string& text = table_->text(token.id);
     if (token.search == AddedToken::Search::kRawText) {
       added_tokens_.insert(text, token);
@@ -51,7 +51,7 @@ void PipelineTokenizer::index_added_tokens() {
 void PipelineTokenizer::index_bytes() {
   // A token that is found in normalised text stands for that text.
   std::unordered_map<TokenId, std::string> normalised;
-  for (const AddedToken& token : *vocabulary().added) {
+  for (const AddedToken& token : settled(vocabulary().added)) {
     if (token.search != AddedToken::Search::kNormalisedText) continue;
     std::string buffer;
     normalised[token.id] = normalizer_.apply(table_->text(token.id), PlaceInStretch::kBeginning, buffer);

@@ -35,7 +35,7 @@ class PipelineTokenizer final : public Tokenizer {
 
  private:
   class Encoding;
-  const Pipeline& pipeline() const { return *table_->vocabulary().pipeline; }
+  const Pipeline& pipeline() const { return settled(table_->vocabulary().pipeline); }
   void index_added_tokens();
   void index_bytes();
 

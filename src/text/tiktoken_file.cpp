@@ -48,8 +48,8 @@ Vocabulary read_tiktoken_file(std::string_view text, const std::string& source) 
   vocabulary.source = source;
   vocabulary.fields = &kFields;
   vocabulary.model = "tiktoken";
-  const auto fail = [&](size_t line, const std::string& what) {
-    throw Error(ErrorKind::kInvalidModel, source + ": line " + std::to_string(line) + what);
+  const auto problem = [&](size_t line, const std::string& what) {
+    return Error(ErrorKind::kInvalidModel, source + ": line " + std::to_string(line) + what);
   };
   // No rank can exceed the number of lines, so an absurd one makes no allocation.
   const size_t most = text.size() / 4 + 1;
@@ -58,11 +58,11 @@ Vocabulary read_tiktoken_file(std::string_view text, const std::string& source) 
     const std::string_view line = take_line(text);
     if (line.empty()) continue;
     const std::optional<Entry> entry = read_line(line);
-    if (!entry) fail(line_number, ", " + in_quotes(line) + ", is not a token in base64 and its rank");
-    if (entry->rank >= most) fail(line_number, " has the absurd rank " + std::to_string(entry->rank));
+    if (!entry) throw problem(line_number, ", " + in_quotes(line) + ", is not a token in base64 and its rank");
+    if (entry->rank >= most) throw problem(line_number, " has the absurd rank " + std::to_string(entry->rank));
     if (entry->rank >= vocabulary.tokens.size()) vocabulary.tokens.resize(entry->rank + 1);
     std::string& token = vocabulary.tokens[entry->rank];
-    if (!token.empty()) fail(line_number, " has the rank " + std::to_string(entry->rank) + ", which is taken");
+    if (!token.empty()) throw problem(line_number, " has the rank " + std::to_string(entry->rank) + ", which is taken");
     append_in_byte_alphabet(token, entry->bytes);
     ++count;
   }

@@ -84,8 +84,10 @@ void settle_bos_and_eos(Vocabulary& vocabulary, PreTokenizer::Bos where_silent) 
   }
   if (!vocabulary.add_bos) vocabulary.add_bos = where_silent == PreTokenizer::Bos::kAdded && vocabulary.bos.has_value();
   if (!vocabulary.add_eos) vocabulary.add_eos = false;
-  if (vocabulary.leading.empty() && vocabulary.add_bos == true) vocabulary.leading = {*vocabulary.bos};
-  if (vocabulary.trailing.empty() && vocabulary.add_eos == true) vocabulary.trailing = {*vocabulary.eos};
+  if (vocabulary.leading.empty() && vocabulary.add_bos == true && vocabulary.bos)
+    vocabulary.leading = {*vocabulary.bos};
+  if (vocabulary.trailing.empty() && vocabulary.add_eos == true && vocabulary.eos)
+    vocabulary.trailing = {*vocabulary.eos};
 }
 
 /// Added tokens as a GGUF file marks them: it says no more of them than their types.
@@ -178,7 +180,7 @@ using Model = std::unique_ptr<const TokenModel>;
 
 Model make_byte_level_bpe(const TokenTable& table) {
   return std::make_unique<ByteLevelBpe>(table, ByteLevelBpe::Ranks::kFromMerges,
-                                        table.vocabulary().pipeline->whole_words);
+                                        settled(table.vocabulary().pipeline).whole_words);
 }
 
 Model make_tiktoken(const TokenTable& table) {

@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/error.h"
 #include "text/added_tokens.h"
 #include "text/pipeline.h"
 #include "text/token_id.h"
@@ -45,6 +46,13 @@ struct Vocabulary {
   // Tokens that are cut out of a text first; none: control, unknown and user-defined tokens, in the raw text.
   std::optional<std::vector<AddedToken>> added;
 };
+
+/// A field that make_tokenizer fills where the file leaves it open. Throws kRuntime if it is empty.
+template <typename Value>
+const Value& settled(const std::optional<Value>& field) {
+  if (!field) throw Error(ErrorKind::kRuntime, "a vocabulary was used before make_tokenizer settled it");
+  return *field;
+}
 
 struct EncodeOptions {
   bool add_special = false;    // add BOS / EOS as the model would
