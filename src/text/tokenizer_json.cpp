@@ -266,10 +266,10 @@ void read_bpe(const JsonField& root, Vocabulary& vocabulary) {
   if (!byte_level && ignore_merges) {
     model.require("ignore_merges").fail("is true, which is not supported with byte_fallback");
   }
-  if (ignore_merges) vocabulary.pipeline->whole_words = Pipeline::WholeWords::kTakeIfKnown;
+  if (ignore_merges && vocabulary.pipeline) vocabulary.pipeline->whole_words = Pipeline::WholeWords::kTakeIfKnown;
   read_tokens(root, vocabulary);
   read_merges(model, !byte_level, vocabulary);
-  if (byte_level) vocabulary.pre = name_of_pipeline(*vocabulary.pipeline);
+  if (byte_level) vocabulary.pre = name_of_pipeline(settled(vocabulary.pipeline));
 }
 
 void read_unigram(const JsonField& root, Vocabulary& vocabulary) {

@@ -44,7 +44,7 @@ void WordPiece::encode(std::string_view word, Scratch& scratch) const {
   }
   if (known) return;
   scratch.output.resize(before);
-  scratch.output.push_back(*table_.vocabulary().unk);
+  scratch.output.push_back(settled(table_.vocabulary().unk));
 }
 
 bool WordPiece::encode_bytes(std::string_view, Scratch&) const { return false; }
