@@ -54,10 +54,9 @@ ByteLevelBpe::ByteLevelBpe(const TokenTable& table, Ranks ranks, Pipeline::Whole
 }
 
 bool ByteLevelBpe::encode_bytes(std::string_view bytes, Scratch& scratch) const {
-  const bool all_known =
-      std::all_of(bytes.begin(), bytes.end(), [&](char byte) { return byte_tokens_[static_cast<uint8_t>(byte)] >= 0; });
-  if (all_known) encode(bytes, scratch);
-  return all_known;
+  if (!has_all_bytes(byte_tokens_, bytes)) return false;
+  encode(bytes, scratch);
+  return true;
 }
 
 void ByteLevelBpe::encode(std::string_view word, Scratch& scratch) const {

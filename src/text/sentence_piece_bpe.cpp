@@ -105,7 +105,7 @@ class SentencePieceBpe::Word {
       const size_t length = lead < 0x80 ? 1 : decode_utf8(word_, begin).length_bytes;
       const std::string_view character = word_.substr(begin, length);
       const TokenId token = lead < 0x80 ? model_.ascii_tokens_[lead] : model_.find_piece(character);
-      if (token < 0 && !model_.merges_by_score() && model_.has_all_bytes(character)) {
+      if (token < 0 && !model_.merges_by_score() && has_all_bytes(model_.byte_tokens_, character)) {
         for (size_t i = 0; i < length; ++i) {
           scratch_.merging.add(model_.byte_tokens_[static_cast<uint8_t>(character[i])], begin + i, 1);
         }
@@ -184,15 +184,8 @@ TokenId SentencePieceBpe::find_piece(std::string_view text) const {
   return token >= 0 && is_piece(token) ? token : -1;
 }
 
-bool SentencePieceBpe::has_all_bytes(std::string_view text) const {
-  return std::all_of(text.begin(), text.end(),
-                     [&](char byte) { return byte_tokens_[static_cast<uint8_t>(byte)] >= 0; });
-}
-
 bool SentencePieceBpe::encode_bytes(std::string_view bytes, Scratch& scratch) const {
-  if (!has_all_bytes(bytes)) return false;
-  for (char byte : bytes) scratch.output.push_back(byte_tokens_[static_cast<uint8_t>(byte)]);
-  return true;
+  return append_byte_tokens(scratch.output, byte_tokens_, bytes);
 }
 
 /// Whether merging may lead to the token: SentencePiece keeps the others, by which files mark control tokens and bytes,

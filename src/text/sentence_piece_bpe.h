@@ -37,7 +37,6 @@ class SentencePieceBpe final : public TokenModel {
   void find_words_that_go_on();
   bool starts_word(std::string_view text, size_t space) const;
   TokenId find_piece(std::string_view text) const;
-  bool has_all_bytes(std::string_view text) const;
 
   const TokenTable& table_;
 

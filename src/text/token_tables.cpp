@@ -199,4 +199,16 @@ std::array<TokenId, 256> index_bytes(const TokenTable& table) {
   return tokens;
 }
 
+bool has_all_bytes(const std::array<TokenId, 256>& byte_tokens, std::string_view bytes) {
+  return std::all_of(bytes.begin(), bytes.end(),
+                     [&](char byte) { return byte_tokens[static_cast<uint8_t>(byte)] >= 0; });
+}
+
+bool append_byte_tokens(std::vector<TokenId>& out, const std::array<TokenId, 256>& byte_tokens,
+                        std::string_view bytes) {
+  if (!has_all_bytes(byte_tokens, bytes)) return false;
+  for (char byte : bytes) out.push_back(byte_tokens[static_cast<uint8_t>(byte)]);
+  return true;
+}
+
 }  // namespace megalith

@@ -90,4 +90,9 @@ int byte_named_by(std::string_view text);
 /// [256]: the tokens of type kByte by the byte that each names; -1: none. Throws kInvalidModel for one that names none.
 std::array<TokenId, 256> index_bytes(const TokenTable& table);
 
+/// Whether each byte has a token in such a table.
+bool has_all_bytes(const std::array<TokenId, 256>& byte_tokens, std::string_view bytes);
+/// Appends the tokens of the bytes; false, and nothing is appended, if one has none.
+bool append_byte_tokens(std::vector<TokenId>& out, const std::array<TokenId, 256>& byte_tokens, std::string_view bytes);
+
 }  // namespace megalith

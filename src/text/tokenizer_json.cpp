@@ -8,6 +8,7 @@
 
 #include "text/json_document.h"
 #include "text/pipeline.h"
+#include "text/token_tables.h"
 #include "text/tokenizer_json_pipeline.h"
 
 namespace megalith {
@@ -109,11 +110,7 @@ void read_token_list(const JsonField& vocab, TokenList& tokens, std::vector<doub
 
 void mark_byte_tokens(Vocabulary& vocabulary) {
   for (size_t i = 0; i < vocabulary.tokens.size(); ++i) {
-    const std::string& text = vocabulary.tokens[i];
-    if (text.size() == 6 && text.starts_with("<0x") && text.ends_with('>') &&
-        text.find_first_not_of("0123456789ABCDEF", 3) == 5) {
-      vocabulary.types[i] = TokenType::kByte;
-    }
+    if (byte_named_by(vocabulary.tokens[i]) >= 0) vocabulary.types[i] = TokenType::kByte;
   }
 }
 

@@ -97,11 +97,7 @@ void Unigram::put_unknown(std::string_view text, Scratch& scratch) const {
 }
 
 bool Unigram::encode_bytes(std::string_view bytes, Scratch& scratch) const {
-  const bool all_known =
-      std::all_of(bytes.begin(), bytes.end(), [&](char byte) { return byte_tokens_[static_cast<uint8_t>(byte)] >= 0; });
-  if (!all_known) return false;
-  for (char byte : bytes) scratch.output.push_back(byte_tokens_[static_cast<uint8_t>(byte)]);
-  return true;
+  return append_byte_tokens(scratch.output, byte_tokens_, bytes);
 }
 
 void Unigram::append_bytes(std::string& out, TokenId token) const { append_piece_bytes(out, table_, token); }
