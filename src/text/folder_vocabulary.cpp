@@ -103,25 +103,20 @@ void add_special_tokens(const JsonField& root, Vocabulary& vocabulary) {
   std::vector<AddedToken>& added = vocabulary.added.emplace();
   for (const auto& [key, element] : list->object()) {
     const JsonField token = list->require(key);
-    AddedToken entry;
-    const auto [end, error] = std::from_chars(key.data(), key.data() + key.size(), entry.id);
-    const size_t id = static_cast<size_t>(entry.id);
-    if (error != std::errc() || end != key.data() + key.size() || entry.id < 0 ||
+    TokenId parsed = -1;
+    const auto [end, error] = std::from_chars(key.data(), key.data() + key.size(), parsed);
+    const size_t id = static_cast<size_t>(parsed);
+    if (error != std::errc() || end != key.data() + key.size() || parsed < 0 ||
         id > vocabulary.tokens.size() + kMostAdded) {
       token.fail("has a key that is no token id");
     }
-    const bool special = token.boolean_or("special", false);
+    const AddedToken& entry = added.emplace_back(read_added_token(token, parsed));
     for (size_t next = vocabulary.tokens.size(); next <= id; ++next) {
       vocabulary.tokens.push_back("<unnamed " + std::to_string(next) + '>');
       vocabulary.types.push_back(TokenType::kUnused);
     }
     vocabulary.tokens[id] = token.require("content").string();
-    vocabulary.types[id] = special ? TokenType::kControl : TokenType::kUserDefined;
-    if (special) entry.read = AddedToken::Read::kWhenParsingSpecial;
-    entry.takes_space_before = token.boolean_or("lstrip", false);
-    entry.takes_space_after = token.boolean_or("rstrip", false);
-    if (token.boolean_or("single_word", false)) entry.words = AddedToken::Words::kWholeOnly;
-    added.push_back(entry);
+    vocabulary.types[id] = entry.read == AddedToken::Read::kAlways ? TokenType::kUserDefined : TokenType::kControl;
   }
 }
 

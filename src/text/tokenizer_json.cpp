@@ -70,14 +70,9 @@ void read_added_tokens(const JsonField& root, TokenList& tokens, std::vector<Add
     if (text.empty()) token.fail("has an empty content");
     const int64_t id = token.require("id").integer();
     tokens.add(token, text, id);
-    const bool special = token.boolean_or("special", false);
-    AddedToken& entry = added.emplace_back();
-    entry.id = static_cast<TokenId>(id);
-    if (special) entry.read = AddedToken::Read::kWhenParsingSpecial;
-    if (token.boolean_or("normalized", !special)) entry.search = AddedToken::Search::kNormalisedText;
-    if (token.boolean_or("single_word", false)) entry.words = AddedToken::Words::kWholeOnly;
-    entry.takes_space_before = token.boolean_or("lstrip", false);
-    entry.takes_space_after = token.boolean_or("rstrip", false);
+    AddedToken& entry = added.emplace_back(read_added_token(token, static_cast<TokenId>(id)));
+    const bool normalised = token.boolean_or("normalized", entry.read == AddedToken::Read::kAlways);
+    if (normalised) entry.search = AddedToken::Search::kNormalisedText;
   }
 }
 
@@ -312,6 +307,16 @@ void read_model(const JsonField& root, Vocabulary& vocabulary) {
 }
 
 }  // namespace
+
+AddedToken read_added_token(const JsonField& token, TokenId id) {
+  AddedToken added;
+  added.id = id;
+  if (token.boolean_or("special", false)) added.read = AddedToken::Read::kWhenParsingSpecial;
+  if (token.boolean_or("single_word", false)) added.words = AddedToken::Words::kWholeOnly;
+  added.takes_space_before = token.boolean_or("lstrip", false);
+  added.takes_space_after = token.boolean_or("rstrip", false);
+  return added;
+}
 
 Vocabulary read_tokenizer_json(std::string_view text, const std::string& source) {
   const JsonDocument document(text, source);
